@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 
@@ -27,7 +28,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, ResourceError
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    HybridOptError,
+    ResourceError,
+)
 from hybridopt.sklearn import HybridClassifier, HybridRegressor
 from hybridopt.training import Callback
 
@@ -306,3 +313,27 @@ def test_bad_calls_of_partial_fit():
         HybridClassifier().partial_fit(X, INDICATORS[:, :2], classes=[0, 1, 2])
     with pytest.raises(DataError, match=r"`y` must have 2 targets"):
         HybridRegressor(**QUICK).partial_fit(X, TARGETS).partial_fit(X, TARGETS[:, 0])
+
+
+def test_a_failed_fit_leaves_the_estimator_as_it_was():
+    model = HybridClassifier((4,), epochs=3, random_state=0).fit(X, LABELS)
+    before = model.predict_proba(X)
+    for change in ({"lr": -1.0}, {"shots": 3}):
+        with pytest.raises(HybridOptError):
+            model.set_params(**change).fit(X, np.char.upper(LABELS)[::-1])
+        model.set_params(**dict.fromkeys(change))
+        np.testing.assert_array_equal(model.classes_, np.unique(LABELS))
+        np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_readings_with_shots_survive_a_pickle():
+    model = HybridClassifier((2,), epochs=1, bridge="memory", shots=9, random_state=0)
+    expected = model.fit(X, LABELS).predict_proba(X)
+    for copied in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(copied.predict_proba(X), expected)
+
+
+def test_sparse_targets_of_a_regressor_are_dense():
+    model = HybridRegressor((2,), epochs=1, random_state=0)
+    dense = model.fit(X, INDICATORS).predict(X)
+    np.testing.assert_array_equal(model.fit(X, sparse.csr_array(INDICATORS)).predict(X), dense)

@@ -32,6 +32,7 @@ CONSTRUCTORS = frozenset(
     {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.randint}
     | {torch.arange, torch.eye, torch.linspace, torch.randperm, torch.empty_strided}
 )
+LARGEST_DEPTH = 2_000  # of our circuits in a recipe; they are made before tensors are compared
 MOST_MODULES = 10_000  # of a recipe; the largest networks of torchvision have a thousand
 RECURRENT = (  # not in the signatures of the constructors
     *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
@@ -144,7 +145,13 @@ def _made(
                 f"The file needs the class {package}.{name}, which is not installed. Update "
                 f"{package.partition('.')[0]}."
             )
-        module = kind(**{key: from_plain(v) for key, v in recipe.get("arguments", {}).items()})
+        arguments = {key: from_plain(v) for key, v in recipe.get("arguments", {}).items()}
+        if package == "hybridopt" and arguments.get("depth", 0) > LARGEST_DEPTH:
+            raise CheckpointError(
+                f"`depth` of a {name} in the file must be at most {LARGEST_DEPTH:,} (got "
+                f"{arguments['depth']:,}). Pass the network as `network=`."
+            )
+        module = kind(**arguments)
     seen[recipe["path"]] = module
     for key, child in recipe.get("children", ()):
         module.add_module(key, _made(child, layers, seen))

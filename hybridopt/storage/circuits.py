@@ -23,6 +23,7 @@ from hybridopt.storage.json_codec import named_from_plain, named_to_plain
 
 KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)
 MOST_GATES = 1 << 17  # of a stored circuit; Qiskit writes these in two seconds
+MOST_OBSERVABLES = 20_000  # of a layer, read in one second
 MOST_PARAMETERS = (1 << 16) - 1  # per gate; QPY counts with 16 bits and does not check
 
 
@@ -125,6 +126,11 @@ def _summary(circuit: QuantumCircuit) -> tuple[int, dict[str, int], set[str]]:
 
 
 def _readout_to_plain(readout: Readout) -> dict[str, Any]:
+    if isinstance(readout, Expectations) and len(readout.observables) > MOST_OBSERVABLES:
+        raise ConversionError(
+            f"A saved layer must have at most {MOST_OBSERVABLES:,} observables (got "
+            f"{len(readout.observables):,}). Divide it into several layers."
+        )
     if isinstance(readout, Probabilities):
         qubits = None if readout.qubits is None else list(readout.qubits)
         return {"qubits": qubits, "given": [list(pair) for pair in readout.given]}
@@ -138,6 +144,11 @@ def _readout_to_plain(readout: Readout) -> dict[str, Any]:
 
 def _readout_from_plain(stored: dict[str, Any]) -> Readout:
     if "observables" in stored:
+        if len(stored["observables"]) > MOST_OBSERVABLES:
+            raise CheckpointError(
+                f"A layer in a file must have at most {MOST_OBSERVABLES:,} observables (got "
+                f"{len(stored['observables']):,})."
+            )
         terms = ([(s, complex(re, im)) for s, re, im in sum_] for sum_ in stored["observables"])
         return Expectations(tuple(pauli_sum(sum_) for sum_ in terms))
     qubits = None if stored["qubits"] is None else tuple(stored["qubits"])

@@ -108,6 +108,10 @@ class _Loading:
     def module(self, template: nn.Module | None) -> nn.Module:
         """Return the saved module."""
         stored_layers = self.meta["layers"]
+        if len({one["path"] for one in stored_layers}) < len(stored_layers):
+            raise CheckpointError(
+                f"{self.path} has several circuits for one layer. Save the network again."
+            )
         layers = {n: self._layer(one) for n, one in enumerate(stored_layers) if one["class"]}
         weights, whole_tensors = (
             tensors.from_bytes(self.members[name]) for name in ("network.pt", "tensors.pt")

@@ -115,6 +115,9 @@ def ties_in(module: nn.Module) -> list[list[str]]:
 
 def tie(module: nn.Module, groups: list[list[str]]) -> None:
     """Make each group of names share its first parameter."""
+    names = [name for group in groups for name in group]
+    if len(set(names)) < len(names):
+        raise CheckpointError("A weight of the file is shared with itself. Save the network again.")
     for first, *others in groups:
         parameter = module.get_parameter(first)
         for name in others:

@@ -25,8 +25,11 @@ def test_readout_is_valid_for_its_executor_and_angles():
     angles.add_(1e-12)
     assert cache.recall(executor, angles) is None
     assert cache.recall(executor, ANGLES) is VALUES
-    for other in (copy.deepcopy(cache), pickle.loads(pickle.dumps(cache))):
-        assert other.recall(executor, ANGLES) is None
+    copied = copy.deepcopy(cache)  # copies share an executor
+    assert torch.equal(copied.recall(executor, ANGLES)["values"], VALUES["values"])
+    other, by = pickle.loads(pickle.dumps((cache, executor)))
+    assert torch.equal(other.recall(by, ANGLES)["values"], VALUES["values"])
+    assert other.recall(executor, ANGLES) is None
 
 
 class Module(nn.Module):

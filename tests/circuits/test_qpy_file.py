@@ -67,7 +67,7 @@ def test_declared_qubits_are_limited_at_every_depth(size, count):
         try:
             read_qpy(changed)
         except ValueError as error:  # some of the places are other numbers
-            found.append(f"at most 10,000 qubits (got {count:,})" in str(error))
+            found.append(f"at most 2,048 qubits (got {count:,})" in str(error))
     assert any(found)
 
 

@@ -200,3 +200,12 @@ def test_the_older_exporter_of_onnx_refuses_circuits(tmp_path):
         torch.onnx.export(
             network_of("adjoint"), (torch.rand(1, 2),), tmp_path / "x.onnx", dynamo=False
         )
+
+
+@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr:UserWarning")  # of torch
+@pytest.mark.parametrize("case", ["adjoint", "memory", "mesh"])
+def test_linearize_names_to_classical(case, aer_calls):
+    with pytest.raises(UnsupportedError, match=r"linearize.*to_classical"):
+        torch.func.linearize(network_of(case), torch.rand(3, 2))
+    output, tangent = torch.func.linearize(ho.to_classical(network_of("memory")), torch.rand(3, 2))
+    assert tangent(torch.ones(3, 2)).shape == output.shape

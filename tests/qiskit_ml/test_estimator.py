@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -233,3 +234,14 @@ def test_operators_as_observables():
     found = AerEstimator().run([(circuit, [matrix, "ZX"], values)]).result()[0].data.evs
     expected = [state.expectation_value(matrix).real, state.expectation_value(Pauli("ZX")).real]
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_job_can_be_pickled_with_its_result():
+    circuit = QuantumCircuit(2)
+    circuit.ry(0.3, 0)
+    for pubs in ([(circuit, "IZ")], [(circuit, "IZ"), (circuit, "ZI")]):
+        job = AerEstimator().run(pubs)
+        copied = pickle.loads(pickle.dumps(job))
+        assert copied.done()
+        for one, other in zip(copied.result(), job.result(), strict=True):
+            assert one.data.evs == other.data.evs

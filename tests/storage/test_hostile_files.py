@@ -170,3 +170,26 @@ def test_infinite_buffers_are_stored_and_nan_is_not(tmp_path):
             ho.save(quantum, tmp_path / "nan.ho")
         tensor.data[0] = 0.0
     assert not (tmp_path / "nan.ho").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda meta: meta.update(layers=meta["layers"] * 2000), "several circuits"),
+        (
+            lambda meta: meta["layers"][0]["readout"].update(
+                observables=[[["ZZ", 1.0, 0.0]]] * 30_000
+            ),
+            "20,000 observables",
+        ),
+        (
+            lambda meta: meta["recipe"]["children"][1][1]["arguments"].update(depth=10**6),
+            "`depth` of a DressedCircuit",
+        ),
+        (lambda meta: meta.update(ties=[["0.weight"] * 10]), "shared with itself"),
+    ],
+)
+def test_repeated_parts_are_refused(change, message, tmp_path):
+    network = nn.Sequential(nn.Linear(3, 2), ho.DressedCircuit(2, 2, 2, 1))
+    with pytest.raises(CheckpointError, match=message):
+        ho.load(with_meta(ho.save(network, tmp_path / "network.ho"), change))

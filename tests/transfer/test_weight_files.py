@@ -341,3 +341,28 @@ def test_old_files_have_a_limited_number_of_objects(tmp_path, monkeypatch):
 def test_missing_files(tmp_path):
     with pytest.raises(ArgumentError, match="nowhere"):
         load_weights(Net(), tmp_path / "nowhere.npz")
+
+
+def test_a_changed_number_is_found_by_its_checksum(tmp_path):
+    network, path = nn.Linear(3, 4), tmp_path / "network.pt"
+    torch.save(network.state_dict(), path)
+    content = bytearray(path.read_bytes())
+    content[content.find(network.weight.detach().numpy().tobytes()) + 2] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"checksum of `network/data/0`"):
+        load_weights(nn.Linear(3, 4), path)
+
+
+def test_formats_are_recognised_by_content_and_not_by_name(tmp_path):
+    network, path = nn.Linear(3, 4), tmp_path / "network.safetensors"
+    torch.save(network.state_dict(), path)
+    other = nn.Linear(3, 4)
+    load_weights(other, path)
+    assert torch.equal(other.weight, network.weight)
+
+
+def test_tensors_without_values_are_refused(tmp_path):
+    path = tmp_path / "network.pt"
+    torch.save(nn.Linear(3, 4).to("meta").state_dict(), path)
+    with pytest.raises(ArgumentError, match=r"`weight`.*meta device"):
+        load_weights(nn.Linear(3, 4), path)

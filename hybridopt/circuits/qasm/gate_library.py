@@ -150,7 +150,7 @@ def file_gate(
         and _equal(make, standard.base_class, len(formal))
     )
     uncontrolled = standard.base_class if same and standard is not None else None
-    return GateKind(len(formal), body.num_qubits, make, uncontrolled, size, growth)
+    return GateKind(len(formal), body.num_qubits, make, uncontrolled, max(size, 1), growth)
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from openqasm3 import ast
 from qiskit import QuantumCircuit
@@ -114,26 +115,38 @@ class GateStatements:
         self, gate: Gate, size: int, modifiers: Modifiers, node: ast.QASMNode
     ) -> tuple[Gate, int]:
         """Return a gate with its modifiers, the last first, and its number of operations."""
-        for modifier in reversed(modifiers):
-            if modifier.modifier is ast.GateModifierName.inv:
-                gate = _inverse(gate)
-                continue
-            if modifier.modifier in CONTROLS:
+        kinds = groupby(reversed(modifiers), key=lambda one: one.modifier in CONTROLS)
+        for are_controls, group in kinds:
+            if are_controls:  # together, because each control of a controlled gate doubles its size
                 self._check_size(size, "ctrl", node)
-                is_open = modifier.modifier is ast.GateModifierName.negctrl
-                gate = _controlled(gate, self._argument(modifier), is_open=is_open)
+                gate = _controlled(gate, self._closed(reversed(list(group))))
                 continue
-            assert modifier.argument is not None
-            exponent = self._evaluator.number(modifier.argument)
-            if not isinstance(exponent, int | float):
-                raise self._error(node, "the exponent of `pow` must be a number.")
-            if int(exponent) == exponent:
-                size *= max(abs(int(exponent)), 1)
-                self._builder.check(size, node)
-            else:
-                self._check_size(size, "pow", node)
-            gate = self._power(gate, exponent, node)
+            for modifier in group:
+                if modifier.modifier is ast.GateModifierName.inv:
+                    gate = _inverse(gate)
+                else:
+                    gate, size = self._raised(gate, size, modifier, node)
         return gate, size
+
+    def _closed(self, controls: Iterable[ast.QuantumGateModifier]) -> list[bool]:
+        """Return for each control qubit whether it acts in state 1."""
+        negated = ast.GateModifierName.negctrl
+        return [one.modifier is not negated for one in controls for _ in range(self._argument(one))]
+
+    def _raised(
+        self, gate: Gate, size: int, modifier: ast.QuantumGateModifier, node: ast.QASMNode
+    ) -> tuple[Gate, int]:
+        """Return a gate to a power, and its number of operations."""
+        assert modifier.argument is not None
+        exponent = self._evaluator.number(modifier.argument)
+        if not isinstance(exponent, int | float):
+            raise self._error(node, "the exponent of `pow` must be a number.")
+        if int(exponent) == exponent:
+            size *= max(abs(int(exponent)), 1)
+            self._builder.check(size, node)
+        else:
+            self._check_size(size, "pow", node)
+        return self._power(gate, exponent, node), size
 
     def _check_size(self, size: int, modifier: str, node: ast.QASMNode) -> None:
         if size > LARGEST_MODIFIED:
@@ -161,14 +174,17 @@ def _inverse(gate: Gate) -> Gate:
     return gate.inverse()
 
 
-def _controlled(gate: Gate, controls: int, *, is_open: bool) -> Gate:
+def _controlled(gate: Gate, closed: list[bool]) -> Gate:
+    """Return a gate with control qubits before its own, which act in state 1 if closed."""
     if isinstance(gate, GlobalPhaseGate):
-        gate, controls = _phase_of_a_qubit(gate.params[0], is_open=is_open), controls - 1
-    if controls == 0:
+        *closed, last = closed
+        gate = _phase_of_a_qubit(gate.params[0], is_open=not last)
+    if not closed:
         return gate
     if type(gate) is UGate:
         gate = U3Gate(*gate.params)  # its controlled gate has no fourth angle
-    return gate.control(controls, ctrl_state=0 if is_open else None, annotated=False)
+    state = sum(1 << place for place, is_closed in enumerate(closed) if is_closed)
+    return gate.control(len(closed), ctrl_state=state, annotated=False)
 
 
 def _phase_of_a_qubit(angle: object, *, is_open: bool) -> Gate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from qiskit.quantum_info import Operator
 
 from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
 from hybridopt.errors import CircuitError
@@ -31,12 +32,38 @@ def nested(count: int, angle: str) -> str:
         (2, "qreg q[1];\n" + nested(3000, "t"), "nested too deeply"),
         (3, "qubit[1] q;\n" + nested(30, "t*t+t"), "10,000 names"),
         (3, "input float w;\nfloat a = w;\nqubit q;\n" + "a = a*a + a;\n" * 40, "10,000 names"),
+        (
+            3,
+            "qubit q;\ngate g0 a { }\n"
+            + "".join(f"gate g{k} a {{ g{k - 1} a; g{k - 1} a; }}\n" for k in range(1, 25))
+            + "g24 q;",
+            "more than 1,000,000 operations",
+        ),
         (3, "qubit q;\nrx(" + "9" * 10_000 + ") q;", "digits"),
     ],
 )
 def test_large_files_are_refused(version, text, message):
     with pytest.raises(CircuitError, match=rf"file\.qasm.*{message}"):
         read(version, text)
+
+
+def test_repeated_controls_are_those_of_one_modifier():
+    text = "input float w;\nqubit[6] q;\n"
+    places = ", ".join(f"q[{place}]" for place in range(6))
+    for several, one in [
+        ("ctrl @ ctrl @ ctrl @ ctrl @ ctrl @ rx(w)", "ctrl(5) @ rx(w)"),
+        ("ctrl @ negctrl(2) @ ctrl @ ctrl @ rx(w)", "x q[1]; x q[2]; ctrl(5) @ rx(w)"),
+        ("negctrl @ ctrl(3) @ negctrl @ ctrl @ gphase(w)", "x q[0]; x q[4]; ctrl(6) @ gphase(w)"),
+    ]:
+        before, _, gate = one.rpartition("; ")
+        flips = f"{before};" if before else ""
+        found = read(3, f"{text}{several} {places};").circuit
+        expected = read(3, f"{text}{flips} {gate} {places}; {flips}").circuit
+        values = dict.fromkeys(found.parameters, 0.7)
+        same = dict.fromkeys(expected.parameters, 0.7)
+        assert Operator(found.assign_parameters(values)) == Operator(
+            expected.assign_parameters(same)
+        )
 
 
 @pytest.mark.parametrize("version", [2, 3])
