@@ -18,12 +18,15 @@ from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.exceptions import QiskitError
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ConversionError
 
 PARTS = 16  # nested decomposed gates rotate by x / 2, x / 4, ...
 ROUNDING = 1e-12  # of a factor such as 3 * (1 / 3), relative
+POINTS = (0.29, 0.71, 1.33)  # values of a parameter, for difference quotients
+LARGEST_ROUNDING = 1e-6  # of difference quotients, relative to the values
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def _multiples(
 
 def fixed_slope(angle: ParameterExpression, parameter: Parameter) -> float | complex | None:
     """Return the derivative of an angle with respect to a parameter if it is a number."""
+    if _has_other_slopes(angle, parameter):
+        return None
     try:
         slope = angle.gradient(parameter)
     except RuntimeError:  # Qiskit does not differentiate `sign`
@@ -100,3 +105,23 @@ def fixed_slope(angle: ParameterExpression, parameter: Parameter) -> float | com
             return None
         slope = slope.numeric()
     return slope if isinstance(slope, complex) else float(slope)
+
+
+def _has_other_slopes(angle: ParameterExpression, parameter: Parameter) -> bool:
+    """Return True if difference quotients of an angle differ, without its symbolic derivative.
+
+    The symbolic derivative of nested products grows exponentially with their depth.
+    """
+    others = [one for one in angle.parameters if one != parameter]
+    quotients, largest = [], 1.0
+    for start in (0.37, 0.83) if others else (0.37,):
+        at = {one: start + 0.11 * place for place, one in enumerate(others)}
+        try:
+            values = [complex(angle.bind({**at, parameter: x}).numeric()) for x in POINTS]
+        except (QiskitError, ArithmeticError, ValueError, TypeError, RuntimeError):
+            return False  # outside of the domain of a function
+        for (x, value), (y, other) in itertools.pairwise(zip(POINTS, values, strict=True)):
+            quotients.append((other - value) / (y - x))
+        largest = max(largest, *map(abs, values))
+    differences = [abs(one - quotients[0]) for one in quotients]
+    return any(difference > LARGEST_ROUNDING * largest for difference in differences)

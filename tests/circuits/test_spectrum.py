@@ -12,7 +12,7 @@ from qiskit.circuit import library as lib
 from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
 
 from hybridopt.circuits import lower
-from hybridopt.circuits.spectrum import Spectrum, spectra
+from hybridopt.circuits.spectrum import Spectrum, fixed_slope, spectra
 from hybridopt.errors import ConversionError
 
 X, Y, W = Parameter("x"), Parameter("y"), Parameter("w")
@@ -120,3 +120,15 @@ def test_factors_inside_definitions_are_rejected():
     inner.rx(0.3 * X, 0)
     with pytest.raises(ConversionError, match=r"`x`.*0.3"):
         found(circuit_of((inner.to_gate(), [0])))
+
+
+def test_slopes_of_nested_products_need_no_symbolic_derivative():
+    w, x = Parameter("w"), Parameter("x")
+    nested = w
+    for _ in range(8):  # its derivative has more terms than there is memory for
+        nested = nested * nested + nested
+    assert fixed_slope(nested, w) is None
+    assert fixed_slope(x * nested.sin(), x) is None
+    assert fixed_slope(1e9 * x - 1e-3 * w, w) == -1e-3
+    assert fixed_slope(x / w, x) is None
+    assert fixed_slope((2 - w) * 3 + x, w) == -3
