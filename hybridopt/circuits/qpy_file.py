@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 from qiskit import QuantumCircuit, qpy
+from qiskit.circuit import AnnotatedOperation
 
 MAGIC = b"QISKIT"
 OLDEST, NEWEST = 13, 18  # versions: the oldest that Qiskit 2 writes, the newest that is checked
@@ -66,7 +67,17 @@ def read_qpy(content: bytes) -> QuantumCircuit:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if not isinstance(circuit, QuantumCircuit):
         raise ValueError("it contains no circuit")  # noqa: TRY004
-    return circuit
+    return _with_all_parameters(circuit)
+
+
+def _with_all_parameters(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit that knows the parameters of annotated operations; Qiskit omits them."""
+    if not any(isinstance(item.operation, AnnotatedOperation) for item in circuit.data):
+        return circuit
+    again = circuit.copy_empty_like()
+    for item in circuit.data:
+        again.append(item.operation, item.qubits, item.clbits)
+    return again
 
 
 def num_circuits(content: bytes) -> int:

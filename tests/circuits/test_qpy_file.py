@@ -8,7 +8,7 @@ import struct
 import pytest
 from qiskit import QuantumCircuit, QuantumRegister, qpy
 from qiskit.circuit import Parameter
-from qiskit.circuit.library import QFTGate, UnitaryGate, real_amplitudes
+from qiskit.circuit.library import QFTGate, RXGate, UnitaryGate, real_amplitudes
 
 import hybridopt as ho
 from hybridopt.circuits import qpy_file
@@ -106,3 +106,10 @@ def test_counts_need_their_bytes():
         changed = content[:start] + struct.pack("!Q", 1 << 40) + content[start + 8 :]
         with pytest.raises(ValueError, match=r"no room|too early"):
             read_qpy(changed)
+
+
+def test_parameters_of_annotated_operations_are_read():
+    angle = Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.append(RXGate(angle).control(2, annotated=True), range(3))
+    assert list(read_qpy(written(circuit)).parameters) == [angle]
