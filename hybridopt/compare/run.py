@@ -20,6 +20,7 @@ from hybridopt._environment import torch_threads
 from hybridopt._inputs import Inputs, call, take_rows
 from hybridopt._random import isolated
 from hybridopt.bridges import Twin, to_classical, to_quantum
+from hybridopt.bridges.readout_cache import without_readouts
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
 from hybridopt.compare.resampling import Experiment, validation_split
@@ -292,10 +293,11 @@ def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[f
 
 @torch.no_grad()
 def inference_seconds(network: nn.Module, part: Part) -> float:
-    """Return the median time for all samples, measured with copies without cached weights."""
+    """Return the median time for all samples, measured with copies without cached readouts."""
     seconds: list[float] = []
     while len(seconds) < INFERENCE_REPETITIONS and sum(seconds) < INFERENCE_SECONDS:
-        fresh = copy_module(network, user="`compare`", after_forward=True).eval()
+        copied = copy_module(network, user="`compare`", after_forward=True)
+        fresh = without_readouts(copied).eval()
         began = time.perf_counter()
         for batch in part_batches(part):
             call(fresh, batch.x)

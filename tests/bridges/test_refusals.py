@@ -267,7 +267,7 @@ def test_batch_sizes_below_one(bridge):
 
 
 def test_projections_larger_than_memory(aer_calls):
-    with pytest.raises(ResourceError, match=r"7\.24 GB .*`num_parameters`"):
+    with pytest.raises(ResourceError, match=r"7\.25 GB .*`num_parameters`"):
         ho.to_quantum(nn.Linear(300, 100), RandomSubspace())
 
 

@@ -20,8 +20,8 @@ MOST_MEMORY = 500 << 20  # bytes above the process after its imports
 @pytest.mark.parametrize(
     ("kind", "count", "least"),
     [
-        *(("networks", 240, 0.6), ("checkpoints", 120, 0.9)),
-        *(("studies", 200, 0.7), ("circuits", 150, 0.5)),
+        *(("networks", 120, 0.6), ("checkpoints", 60, 0.9)),
+        *(("studies", 100, 0.7), ("circuits", 80, 0.5)),
     ],
 )
 def test_changed_files_are_read_or_refused(kind, count, least, tmp_path):
