@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from openqasm3 import ast
@@ -57,9 +57,8 @@ class Interpreter(Context):
     def run(self, statements: Iterable[ast.QASMNode]) -> ParsedProgram:
         """Execute all statements."""
         try:
-            self.block(statements)
-        except _End:
-            pass
+            with suppress(_End):
+                self.block(statements)
         except RecursionError:
             raise self.text.too_deep() from None
         circuit = self.builder.finished()
