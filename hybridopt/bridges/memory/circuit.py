@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from qiskit.circuit.library import DiagonalGate
 
 from hybridopt.bridges.memory.walsh import gray_code, walsh_hadamard
 from hybridopt.circuits.counts import GateCount
+from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.program import CircuitProgram, Program
@@ -119,6 +120,11 @@ class MemoryProgram(Program):
     def num_shared_angles(self) -> int:
         """Number of angles, N = 2^m."""
         return 1 << self.num_index_qubits
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal sizes, syntheses and columns, in all processes."""
+        return digest("memory", self.num_index_qubits, self.synthesis, self.columns)
 
     def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """Return the circuit at the angles ``shared`` [rad], to draw, transpile or export."""
