@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
+from qiskit.circuit import Instruction, Parameter, ParameterExpression, ParameterVector
 
 from hybridopt.circuits.amplitudes import AmplitudeInput
 from hybridopt.circuits.fingerprint import digest, operation_content
@@ -23,9 +23,19 @@ Derived = TypeVar("Derived")
 Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
+Rows = Float64[np.ndarray, "B R"]
+SharedRows = Float64[np.ndarray, "S O"]
 PROBE = 0.8642  # [rad], of no meaning; the angle at which the gates of a rotation are compared
 GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it modulo 1 are all different
 BYTES_PER_STATE_AMPLITUDE = 80  # measured: state, saved copy, numpy copies, probabilities, shots
+
+
+class Template(NamedTuple):
+    """Circuit with free angles, in gates of hardware; it holds each of its parameters."""
+
+    circuit: QuantumCircuit
+    rows: Sequence[Parameter]  # in the order of the columns of `Program.template_angles`
+    shared: Sequence[Parameter]
 
 
 class Program(ABC):
@@ -77,11 +87,34 @@ class Program(ABC):
         """
         return _bound_fingerprint(self)
 
+    @property
+    def template(self) -> Template | None:
+        """Circuit with free angles, which executors of hardware transpile once per program.
+
+        None is the default: such executors then transpile the circuit of each row of angles.
+        `template_angles` returns the values of its parameters. The bound template and the circuit
+        of `bind` have the same state. Keep circuit and parameters together, as each program has
+        parameters of its own.
+        """
+        return None
+
+    def template_angles(self, rows: Rows, shared: SharedRows) -> tuple[Rows, SharedRows]:
+        """Return the values of the parameters of `template` [rad], for tables of a job.
+
+        By default, parameters are the angles themselves.
+        """
+        return rows, shared
+
 
 def fingerprint_of(program: Program) -> str:
     """Return the fingerprint of any program, also of one that does not inherit from `Program`."""
     own = getattr(program, "fingerprint", None)
     return _bound_fingerprint(program) if own is None else cast(str, own)
+
+
+def template_of(program: Program) -> Template | None:
+    """Return the template of any program, also of one that does not inherit from `Program`."""
+    return getattr(program, "template", None)
 
 
 def _bound_fingerprint(program: Program) -> str:
@@ -302,11 +335,16 @@ class CircuitProgram(Program):
         return cast(Derived, kept[key])
 
     @cached_property
-    def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
-        """Circuit with one parameter per angle, its row parameters and its shared parameters."""
+    def body(self) -> Template:
+        """Circuit with one parameter per angle; amplitudes have parameters, but no start state."""
         rows = ParameterVector("row", self.num_row_angles)
         shared = ParameterVector("shared", self.num_shared_angles)
-        return self._circuit(list(rows), list(shared)), rows, shared
+        return Template(self._circuit(list(rows), list(shared)), rows, shared)
+
+    @property
+    def template(self) -> Template | None:
+        """Circuit with one parameter per angle; None with amplitudes, which each row prepares."""
+        return self.body if self.amplitudes is None else None
 
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """Return the circuit at these angles [rad]."""
