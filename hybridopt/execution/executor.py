@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
+
+Lowering = Literal["whole", "elementary"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,16 @@ class Executor(Metered):
     @property
     @abstractmethod
     def has_noise(self) -> bool:
-        """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
+        """Whether gates have noise."""
+
+    @property
+    def lowering(self) -> Lowering:
+        """Gates of lowered circuits: ``"whole"`` keeps controlled gates, which simulators run fast.
+
+        ``"elementary"`` gates are those of hardware. They are the default with noise, because a
+        larger gate would have none.
+        """
+        return "elementary" if self.has_noise else "whole"
 
     @abstractmethod
     def check(self, program: Program, readout: Readout) -> None:

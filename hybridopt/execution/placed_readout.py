@@ -26,7 +26,7 @@ def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircui
     """Return the circuit as the executor places it; without ``place`` it keeps its qubits."""
     place = getattr(executor, "place", None)
     if place is None:
-        return physical_circuit(circuit, whole=not executor.has_noise)
+        return physical_circuit(circuit, whole=executor.lowering == "whole")
     return cast(PhysicalCircuit, place(circuit))
 
 
