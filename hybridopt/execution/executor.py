@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
@@ -47,14 +47,23 @@ class Metered(ABC):
 
     Attributes:
         shots: Number of shots per setting; None for exact simulation.
+        changeable: Names of `settings` that may differ when a run is resumed, such as limits.
     """
 
     shots: int | None
+    changeable: ClassVar[frozenset[str]] = frozenset({"seed"})  # the position is stored
 
     @property
     @abstractmethod
     def usage(self) -> Cost:
         """Cost since construction."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data: None, numbers, texts, lists, tuples and dicts.
+
+        `hybridopt.save` and checkpoints store them, so they must not contain secrets.
+        """
+        return {"shots": self.shots}
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -72,6 +81,9 @@ class Executor(Metered):
     An executor may have a method ``place(circuit)``, which returns the `PhysicalCircuit` that it
     runs for a circuit. Without this method, circuits keep their qubits.
     """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self  # copies of a network share their executor and its connections
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 
 import numpy as np
@@ -168,3 +169,8 @@ def test_elementary_gates_are_the_default_with_noise():
         "elementary",
     ]
     assert Relay(model).lowering == "elementary"
+
+
+def test_copies_of_a_network_share_their_executor():
+    layer = controlled_layer(Relay())
+    assert copy.deepcopy(layer).executor is layer.executor
