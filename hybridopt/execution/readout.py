@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, PauliStrings
@@ -60,6 +61,11 @@ class Probabilities:
             raise ArgumentError(
                 f"`qubits` and `given` must name at least one qubit, each once (got {named})."
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal readouts, in all processes."""
+        return digest("probabilities", self.qubits, self.given)
 
     @property
     def is_linear(self) -> bool:
@@ -168,6 +174,16 @@ class Expectations:
         _check_widths(checked, checked[0].num_qubits)
         object.__setattr__(self, "strings", PauliStrings(checked))
         object.__setattr__(self, "observables", checked)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal strings and coefficients, in all processes."""
+        return digest("expectations", self._content, self._span)
+
+    @cached_property
+    def _content(self) -> str:
+        parts = [(one.paulis.z, one.paulis.x, one.coeffs) for one in self.observables]
+        return digest("observables", parts)
 
     @cached_property
     def groups(self) -> tuple[PauliGroup, ...]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit_aer.noise import NoiseModel, depolarizing_error
+from torch import nn
 from torch.nn.functional import mse_loss
 
 import hybridopt as ho
-from hybridopt import CircuitLayer
+from hybridopt import CircuitLayer, to_quantum
+from hybridopt.bridges import Generator
+from hybridopt.circuits import Program
 from hybridopt.execution import (
     AerExecutor,
     Cost,
@@ -215,3 +220,87 @@ def test_standard_errors_reach_layers_and_histories():
     assert all(0 < error <= 1 / shots**0.5 for error in history.standard_error)
     exact = ho.fit(rotated(None), (x, torch.zeros(6, 2)), epochs=1, loss=mse_loss)
     assert exact.standard_error == [None]
+
+
+class Recording(Relay):
+    """Executor without noise that says how circuits are lowered, and keeps its programs."""
+
+    def __init__(self, lowering: str, *, has_noise: bool = False) -> None:
+        super().__init__()
+        self.programs: list[Program] = []
+        self._lowering, self._has_noise = lowering, has_noise
+
+    lowering = property(lambda self: self._lowering)
+    has_noise = property(lambda self: self._has_noise)
+
+    def run(self, job):
+        self.programs.append(job.program)
+        return super().run(job)
+
+
+def controlled_layer(executor: Executor) -> nn.Module:
+    w = Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1])
+    circuit.crx(w, 0, 2)
+    return CircuitLayer(circuit, [], [w], ["ZIY"], executor, initial=[0.4])
+
+
+def mesh(executor: Executor) -> nn.Module:
+    return to_quantum(nn.Linear(2, 3), "mesh", executor=executor)
+
+
+def memory(executor: Executor) -> nn.Module:
+    return to_quantum(nn.Linear(2, 3), "memory", executor=executor)
+
+
+def generator(executor: Executor) -> nn.Module:
+    return to_quantum(nn.Linear(2, 3), Generator(depth=2), executor=executor)
+
+
+USERS = {"layer": controlled_layer, "mesh": mesh, "memory": memory, "generator": generator}
+PARTS = {"mcrx", "mcry", "mcrz", "mcp", "diagonal", "unitary"}  # gates that hardware does not have
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_lowering_decides_the_gates_and_noise_does_not(user):
+    outputs, settings = {}, {}
+    for lowering in ("whole", "elementary"):
+        for has_noise in (False, True):
+            executor = Recording(lowering, has_noise=has_noise)
+            torch.manual_seed(0)
+            module = USERS[user](executor)
+            x = torch.ones(1, getattr(module, "in_features", 2))
+            found = module(x)
+            found.sum().backward()
+            outputs[lowering, has_noise] = found.detach()
+            settings[lowering, has_noise] = executor.usage.settings
+            programs = {id(one): one for one in executor.programs}.values()
+            circuits = [
+                p.bind(np.ones(p.num_row_angles), np.ones(p.num_shared_angles)) for p in programs
+            ]
+            names = {name for circuit in circuits for name in circuit.count_ops()}
+            kept = lowering == "whole" and user != "generator"
+            if user == "memory" and has_noise:  # a diagonal without noise would not do
+                kept = False
+            assert bool(names & PARTS) == kept
+    first = outputs["whole", False]
+    for other in outputs.values():
+        torch.testing.assert_close(other, first, rtol=0, atol=1e-6)
+    if user == "mesh":  # one circuit per input, because errors depend on the input
+        assert settings["elementary", True] > settings["elementary", False]
+
+
+def test_elementary_gates_are_the_default_with_noise():
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
+    assert [AerExecutor(noise_model=one).lowering for one in (None, model)] == [
+        "whole",
+        "elementary",
+    ]
+    assert Relay(model).lowering == "elementary"
+
+
+def test_copies_of_a_network_share_their_executor():
+    layer = controlled_layer(Relay())
+    assert copy.deepcopy(layer).executor is layer.executor

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -37,6 +37,10 @@ from hybridopt.execution.transpilation import PlacementOptions
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
+PLAIN_SETTINGS = (
+    *("device", "shots", "method", "precision", "seed", "strategy"),
+    *("max_bond_dimension", "truncation"),
+)
 TRUNCATION = 1e-16  # default of Aer
 
 
@@ -94,6 +98,8 @@ class AerExecutor(RandomStream, StateExecutor):
         >>> executor.usage
         Cost(settings=5, shots=5000, runs=1)
     """
+
+    changeable: ClassVar[frozenset[str]] = frozenset({"device", "max_memory", "seed", "strategy"})
 
     def __init__(
         self,
@@ -155,6 +161,18 @@ class AerExecutor(RandomStream, StateExecutor):
     def has_noise(self) -> bool:
         """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
         return self.noise is not None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as plain data.
+
+        ``"noise_model"`` is JSON, or the name of a device or model that JSON cannot hold.
+        """
+        settings = {name: getattr(self, name) for name in PLAIN_SETTINGS}
+        if self.max_memory != physical_memory() // 2:  # the default depends on the machine
+            settings["max_memory"] = self.max_memory
+        if self.noise is not None and self.noise.device is not None:
+            settings |= asdict(self.noise.options)
+        return {**settings, "noise_model": self.noise and self.noise.to_plain()}
 
     @property
     def holds_states(self) -> bool:
