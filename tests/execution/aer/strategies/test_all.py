@@ -137,9 +137,9 @@ def test_cut_jobs_keep_settings_and_shots(way, shots):
     job = job_of("evolutions", 4, 5, stream=Stream(6))
     options = {**WAYS[way], "shots": shots, "seed": 5}
     whole, cut = AerExecutor(**options), AerExecutor(**options)
-    expected, found = whole.run(job), np.zeros((5, 4, 3))
+    expected, found = whole.run(job).values, np.zeros((5, 4, 3))
     for shared, rows, piece in pieces_of(job, np.random.default_rng(len(way))):
-        found[shared, rows] += cut.run(piece)
+        found[shared, rows] += cut.run(piece).values
     assert (cut.usage.settings, cut.usage.shots) == (whole.usage.settings, whole.usage.shots)
     difference = np.abs(found - expected)
     if shots is None:
@@ -153,7 +153,7 @@ def test_settings_of_a_piece_are_cut_again_at_their_places():
     readout = Expectations(tuple(map(SparsePauliOp, strings)))
     job = job_of("exchanges", 2, 2, readout=readout, stream=Stream(6))
     options = {"strategy": "table", "shots": 100, "seed": 5}
-    expected = AerExecutor(**options).run(job)
+    expected = AerExecutor(**options).run(job).values
     pieces, first, found = job.readout.parts(2), 0, 0.0
     assert [piece.num_settings for piece in pieces] == [2, 2, 1]
     for readout in pieces:
@@ -161,7 +161,7 @@ def test_settings_of_a_piece_are_cut_again_at_their_places():
         first += readout.num_settings
         executor = AerExecutor(**options)
         executor._strategies.limits = OneSetting(executor.max_memory)
-        found = found + executor.run(part)
+        found = found + executor.run(part).values
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
