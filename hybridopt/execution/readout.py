@@ -222,11 +222,12 @@ class Expectations:
         """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
         if self.num_settings <= size:
             return [self]
-        starts = range(0, self.num_settings, size)
+        first, end = self._span[0], self._span[0] + self.num_settings
+        starts = range(first, end, size)
         parts = [copy.copy(self) for _ in starts]
         for start, part in zip(starts, parts, strict=True):
             part.__dict__.pop("groups", None)
-            object.__setattr__(part, "_span", (start, start + size))
+            object.__setattr__(part, "_span", (start, min(start + size, end)))
         return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:

@@ -95,7 +95,7 @@ class Strategies:
         readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
         if len(readouts) == 1:
             return [job]
-        jobs, first = [], 0
+        jobs, first = [], job.stream.first_setting if job.stream else 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
             jobs.append(replace(job, readout=readout, stream=stream))
