@@ -11,8 +11,9 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.compare import Budget, Method, Tuning
 from hybridopt.compare import budget as budgets
+from hybridopt.compare.evaluation import evaluate, inference_seconds
 from hybridopt.compare.resampling import Experiment
-from hybridopt.compare.run import evaluate, inference_seconds, train
+from hybridopt.compare.run import train
 from hybridopt.data import Part
 from hybridopt.errors import DataError
 from hybridopt.execution import AerExecutor, Cost
