@@ -19,6 +19,7 @@ from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
+from hybridopt.compare.cluster import DaskCluster
 from hybridopt.compare.executors import (
     NO_CIRCUIT,
     ExecutorSource,
@@ -30,7 +31,7 @@ from hybridopt.compare.experiment_checks import CheckedMethod, check_experiment
 from hybridopt.compare.methods import EXAMPLES, Method
 from hybridopt.compare.resampling import Experiment, NetworkSource, check_network
 from hybridopt.compare.run_store import RunStore
-from hybridopt.compare.runner import all_runs, default_workers
+from hybridopt.compare.runner import Engine, InProcess, ProcessPools, all_runs, default_workers
 from hybridopt.compare.study import Study
 from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.data import as_dataset
@@ -64,6 +65,7 @@ def compare(
     output: str | os.PathLike[str] | None = None,
     resume: bool | Literal["force"] = True,
     workers: int | None = 1,
+    client: object = None,
     threads: int = 1,
     progress: bool = False,
 ) -> Study:
@@ -119,6 +121,10 @@ def compare(
         workers: Number of processes; 1 is this process, None is one per core. Other processes
             need picklable data, network and executor. When you use them in a script, guard the
             call with ``if __name__ == "__main__":``. Parallel runs disturb each other's times.
+        client: Client of a Dask cluster (``distributed.Client``), whose workers make the runs; it
+            needs the extra ``dask``. Results are those of ``workers=1``, except times. A run whose
+            worker dies starts again; after three deaths it is a failed run. Runs in several threads
+            of one worker wait for each other, so start workers with one thread each.
         threads: Number of torch threads per run. Small tensors do not gain from more threads.
         progress: True shows a progress bar on standard error.
 
@@ -135,6 +141,8 @@ def compare(
         CheckpointError: If a stored run is damaged or has an earlier schema, or ``output`` belongs
             to another comparison.
         TrainingError: If gradients are disabled (``no_grad``).
+        ExecutionError: If the cluster has no worker for a minute, or workers with other versions.
+        MissingExtraError: If ``client`` is given and distributed is not installed.
         KeyboardInterrupt: If you press Ctrl-C; finished runs are in ``output``.
 
     Example:
@@ -166,7 +174,7 @@ def compare(
     numbers, reference = _seeds(seeds), _control(control, chosen)
     confidence = _validation.real("confidence", confidence, minimum=0, below=1, strict=True)
     reach = _validation.optional_real("reach", reach)
-    workers = _validation.optional_integer("workers", workers, minimum=1) or default_workers()
+    engine = _engine(workers, client)
     _validation.boolean("progress", progress)
     if resume not in (True, False, "force"):
         raise ArgumentError(f"`resume` must be True, False or 'force' (got {resume!r}).")
@@ -177,7 +185,7 @@ def compare(
             check_writable(store.folder / name)
     with _random_streams_restored(experiment, chosen):
         sample, checked = check_experiment(experiment, chosen, numbers[0])
-        runs = all_runs(experiment, chosen, numbers, store, resume, workers, show=progress)
+        runs = all_runs(experiment, chosen, numbers, store, resume, engine, show=progress)
     assert sample.test is not None
     study = Study(
         data=sample.name,
@@ -204,6 +212,19 @@ def compare(
         study.save(store.folder / "study.json")
         study.to_html(store.folder / "report.html")
     return study
+
+
+def _engine(workers: object, client: object) -> Engine:
+    count = _validation.optional_integer("workers", workers, minimum=1)
+    if client is not None:
+        if count != 1:
+            raise ArgumentError(
+                f"`workers` must be 1 with a `client`, whose cluster makes the runs (got {count}). "
+                "Leave one of them out."
+            )
+        return DaskCluster(client)
+    count = count or default_workers()
+    return InProcess() if count == 1 else ProcessPools(count)
 
 
 def _stages(method: Method, checked: CheckedMethod) -> list[dict[str, Any]]:
