@@ -69,11 +69,12 @@ def set_executor(network: nn.Module, executor: Executor, *, trains: bool = True)
     formulas: dict[int, FormulaStream] = {}
     for module in network.modules():
         held = getattr(module, "executor", None)
-        if isinstance(held, Executor):
+        if isinstance(held, FormulaStream):  # some are executors, too
+            if held not in formulas.values():
+                made = formulas.setdefault(id(held), type(held).like(executor))
+                module.executor = made  # type: ignore[assignment]
+        elif isinstance(held, Executor):
             module.executor = executor  # type: ignore[assignment]
-        elif isinstance(held, FormulaStream) and held not in formulas.values():
-            made = formulas.setdefault(id(held), type(held).like(executor))
-            module.executor = made  # type: ignore[assignment]
         if isinstance(module, CircuitLayer):
             executor.check(module.program, module.program_readout)
             if trains:
@@ -103,8 +104,10 @@ def executor_label(executor: Metered) -> str:
         '1,000 shots'
     """
     noise = getattr(executor, "noise", None)
-    words = ["formula"] if isinstance(executor, FormulaStream) else []
-    if isinstance(executor, Executor) and not isinstance(executor, AerExecutor):
+    words = []
+    if isinstance(executor, FormulaStream):
+        words.append("formula")
+    elif type(executor) is not AerExecutor:
         words.append(type(executor).__name__)
     if noise is not None:
         words.append("noise model" if noise.device is None else str(noise))

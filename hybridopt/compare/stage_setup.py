@@ -19,21 +19,22 @@ from hybridopt.compare.budget import COUNTED, Budget, step_cost
 from hybridopt.compare.executors import ExecutorSource, set_executor
 from hybridopt.compare.methods import Method, Stage
 from hybridopt.compare.resampling import Experiment
+from hybridopt.training.loop import executors_of
 from hybridopt.training.schedulers import create_schedule
 
 
 def wrap_network(
     experiment: Experiment, network: nn.Module, stage: Stage, seed: int, source: ExecutorSource
 ) -> nn.Module:
-    """Encode the network with the bridge of the stage, or copy it for an executor of the stage."""
-    if stage.bridge is not None:
-        bridge = stage.bridge if stage.seeded else _seeded(stage.bridge, seed)
-        executor = experiment.make_executor(seed, source)
-        return to_quantum(network, bridge, executor=executor, gradient=stage.gradient)
-    if source is not None:
+    """Return the network of a stage: a copy on the executor of the source, then encoded."""
+    executor = experiment.make_executor(seed, source)
+    if source is not None and executors_of(network):
         network = copy_module(network, user="`compare`", after_forward=True)
-        set_executor(network, experiment.make_executor(seed, source))
-    return network
+        set_executor(network, executor)
+    if stage.bridge is None:
+        return network
+    bridge = stage.bridge if stage.seeded else _seeded(stage.bridge, seed)
+    return to_quantum(network, bridge, executor=executor, gradient=stage.gradient)
 
 
 def _seeded(bridge: Any, seed: int) -> Any:
