@@ -24,6 +24,13 @@ def without_seed():
     return AerExecutor()
 
 
+TURNS = ho.Method("adam", executor=[(AerExecutor(), 3), (NOISY, 1)])
+
+
+def on_noise(text, **options):
+    return [ho.Method(text, executor=NOISY, **options)]
+
+
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("change", "error", "message"),
@@ -32,22 +39,23 @@ def without_seed():
         ({"methods": ["memory"], "judge": without_seed}, ArgumentError, "`judge`.*TypeError"),
         ({"methods": ["memory"], "judge": lambda seed: seed}, ArgumentTypeError, "`judge`.*int"),
         ({"judge": NOISY}, ArgumentError, "`judge` must be None"),
-        ({"methods": ["memory > adam"], "judge": NOISY, "budget": 2}, ArgumentError, "`judge` must be None"),
-        ({"methods": [ho.Method("adam", executor=NOISY)]}, ArgumentError,
+        ({"methods": ["memory > adam"], "judge": NOISY, "budget": 2}, ArgumentError,
+         "`judge` must be None"),
+        ({"methods": on_noise("adam")}, ArgumentError,
          "'adam': `executor` must be None.*generic_backend_4q"),
-        ({"methods": [ho.Method("random-subspace", executor=NOISY)]}, ArgumentError, "must be None"),
-        ({"methods": ["twin"], "judge": NOISY}, UnsupportedError, "'twin\\+adam': The `judge`.*noise"),
-        ({"methods": [ho.Method("twin", executor=NOISY)]}, UnsupportedError, "'twin\\+adam': .*noise"),
+        ({"methods": on_noise("random-subspace")}, ArgumentError, "`executor` must be None"),
+        ({"methods": ["twin"], "judge": NOISY}, UnsupportedError,
+         "'twin\\+adam': The `judge`.*noise"),
+        ({"methods": on_noise("twin")}, UnsupportedError, "'twin\\+adam': .*noise"),
         ({"methods": ["memory"], "judge": NOISY}, UnsupportedError, "`judge`.*synthesis"),
         ({"methods": [GATES], "judge": NOISY}, UnsupportedError, "`judge`.*at most 4 qubits"),
-        ({"methods": ["adam"], "network": partial(LAYERS, num_qubits=5), "judge": NOISY},
-         UnsupportedError, "`judge`.*at most 4 qubits"),
-        ({"methods": [ho.Method("adam", executor=[(AerExecutor(), 3), (NOISY, 1)])],
-          "network": partial(LAYERS, gradient="adjoint"), "budget": 4}, UnsupportedError, "adjoint"),
-        ({"methods": [ho.Method("adam", executor=[(AerExecutor(), 3), (NOISY, 1)])],
-          "network": LAYERS}, ArgumentError, "`budget` must have at least 2 epochs"),
-        ({"methods": [ho.Method("adam", executor=NOISY), ho.Method("adam", name="b", executor=NOISY)],
-          "network": LAYERS}, ArgumentError, "'adam' and 'b'"),
+        ({"network": partial(LAYERS, num_qubits=5), "judge": NOISY}, UnsupportedError,
+         "`judge`.*at most 4 qubits"),
+        ({"methods": [TURNS], "network": partial(LAYERS, gradient="adjoint"), "budget": 4},
+         UnsupportedError, "adjoint"),
+        ({"methods": [TURNS], "network": LAYERS}, ArgumentError, "`budget` must have at least 2"),
+        ({"methods": [*on_noise("adam"), *on_noise("adam", name="b")], "network": LAYERS},
+         ArgumentError, "'adam' and 'b'"),
     ],
 )  # fmt: skip
 def test_refused_before_any_circuit(change, error, message, monkeypatch, aer_calls):
@@ -61,7 +69,7 @@ def test_refused_before_any_circuit(change, error, message, monkeypatch, aer_cal
 def test_a_judge_needs_no_gradient_rule(no_page):
     torch.manual_seed(0)
     methods = [ho.Method("adam", name="adjoint"), ho.Method("sgd", executor=AerExecutor(shots=5))]
-    with pytest.raises(UnsupportedError, match="'sgd'.*adjoint"):
+    with pytest.raises(UnsupportedError, match=r"'sgd'.*adjoint"):
         quick(methods=methods, network=partial(LAYERS, gradient="adjoint"), judge=NOISY)
     study = quick(methods=methods[:1], network=partial(LAYERS, gradient="adjoint"), judge=NOISY)
     assert [run.judging_settings for run in study.runs] == [30, 30]

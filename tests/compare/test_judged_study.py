@@ -114,7 +114,7 @@ def test_stored_runs_belong_to_their_executors(study, folder, monkeypatch):
         "device": (noisy(shots=100), methods(seed=4)),
     }
     for judge, chosen in changes.values():
-        with pytest.raises(CheckpointError, match="judge|method"):
+        with pytest.raises(CheckpointError, match=r"judge|method"):
             judged(judge, chosen, output=folder)
 
 
