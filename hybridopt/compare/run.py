@@ -27,7 +27,13 @@ from hybridopt.compare.resampling import Experiment, validation_split
 from hybridopt.compare.results import Point, Run, Trial
 from hybridopt.compare.tuning import best
 from hybridopt.data import Dataset, Part
-from hybridopt.errors import ArgumentError, DataError, HybridOptError, TrainingError
+from hybridopt.errors import (
+    ArgumentError,
+    DataError,
+    HybridOptError,
+    LimitError,
+    TrainingError,
+)
 from hybridopt.execution import Cost, Executor, Metered
 from hybridopt.training import EpochRecord, fit
 from hybridopt.training.batches import part_batches
@@ -190,6 +196,8 @@ def train(
         )
         if history.status == "interrupted":
             raise KeyboardInterrupt
+        if history.status == "limit":
+            raise LimitError(history.detail)
         spent = recorder.spent()
         trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
         curve, cost = done.curve + recorder.points, done.cost + history.cost
