@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import RLock
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -34,11 +34,67 @@ WIDEST_PROBABILITIES = 24  # qubits
 
 
 class PrimitiveExecutor(RandomStream, Executor):
-    """Executor on any SamplerV2 or EstimatorV2 of Qiskit, on simulators and on devices."""
+    """Executor on any SamplerV2 or EstimatorV2 of Qiskit, on simulators and on devices.
 
-    shots: int  # per setting; of an estimator 1 / precision^2
-    precision: float | None  # standard error that an estimator aims at
+    A circuit is transpiled once, with free parameters. A job has one pub per measurement basis,
+    with all rows of angles, for a sampler, or one pub with all observables for an estimator. All
+    jobs of a forward pass and of its gradient are sent before one is waited for.
+
+    Local primitives run as copies with seeds from the random stream of the executor, one per job.
+    No two calls share noise, although a seeded primitive repeats its noise in every call. Error
+    mitigation is that of the primitive: set the options of the estimator. `explain` names it.
+
+    Args:
+        primitive: Sampler or estimator of Qiskit, Aer, qiskit-ibm-runtime, or another package. A
+            primitive of a session or a batch is used as it is.
+        pass_manager: Pass manager that transpiles circuits without a layout. None for the preset of
+            level 1 with seed 0 if the primitive has a backend, otherwise for no transpilation. A
+            circuit that is transpiled before runs unchanged.
+        shots: Number of shots per setting of a sampler; None for the default of the sampler.
+        precision: Standard error per observable of an estimator; None for the default of the
+            estimator. It must not be 0, as exact values are those of `AerExecutor`.
+        journal: Folder of jobs. A program that was killed continues there: jobs that were sent are
+            looked up and not paid again. None for no journal.
+        retrieve: Function that returns the job of an id, for a journal; None for ``job`` of the
+            service of the primitive. Without both, jobs in the journal are sent again.
+        max_rows: Largest number of rows of angles per pub; None for 10,000. Longer jobs are cut.
+        max_shots: Largest number of shots since construction; None for no limit. A job beyond a
+            limit is refused before it is sent. `hybridopt.fit` then ends with its last weights.
+        max_jobs: Largest number of jobs since construction; None for no limit.
+        max_seconds: Seconds reported by the service after which nothing is sent; None for no limit.
+        readout_mitigation: ``"inverse"`` to correct readout errors of a sampler by the inverse of
+            their confusion matrices; None for no correction.
+        confusion: Confusion matrices for `readout_mitigation`; None for those of the device.
+        seed: Seed of the noise of local primitives, and of random gradient rules; None for the seed
+            of the primitive or of the journal, or else for a random seed. Devices have none.
+
+    Attributes:
+        shots: Number of shots per setting; for an estimator 1 / precision^2.
+        precision: Standard error that an estimator aims at; None for a sampler.
+
+    Raises:
+        ArgumentTypeError: If ``primitive`` or another argument has a wrong type.
+        ArgumentError: If ``shots`` is given for an estimator, or ``precision`` for a sampler.
+        CheckpointError: If the journal is damaged.
+        UnsupportedError: If another process has the journal open.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from qiskit.primitives import StatevectorSampler
+        >>> executor = ho.PrimitiveExecutor(StatevectorSampler(), shots=100, seed=1)
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("data_reuploading"), executor=executor)
+        >>> with torch.no_grad():
+        ...     _ = layer(torch.rand(5, layer.in_features))
+        >>> executor.usage
+        Cost(settings=5, shots=500, runs=5, jobs=1)
+    """
+
+    shots: int
+    precision: float | None
     is_remote = True
+    changeable: ClassVar[frozenset[str]] = frozenset(
+        {"seed", "journal", "max_shots", "max_jobs", "max_seconds"}
+    )
 
     def __init__(
         self,
@@ -80,6 +136,10 @@ class PrimitiveExecutor(RandomStream, Executor):
         self._is_seeded = self._seeding.always or self.seed is not None or own is not None
         super().__init__(own if self.seed is None and isinstance(own, int) else self.seed)
         _check_callables(pass_manager, retrieve)
+        if readout_mitigation is not None or confusion is not None:
+            raise UnsupportedError(
+                "`readout_mitigation` and `confusion` must be None for a primitive in this version."
+            )
         ideal = self._client.is_ideal and self._client.backend is None
         self._circuits = IsaCircuits(self._client.backend, pass_manager, compact=ideal)
         one_pub = self._is_seeded and self._seeding.one_pub
@@ -111,6 +171,20 @@ class PrimitiveExecutor(RandomStream, Executor):
     def mitigation(self) -> str:
         """Error mitigation by the primitive, in words; empty without any."""
         return self._client.mitigation
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data, without tokens and instances of accounts."""
+        effort = "shots" if self._client.is_sampler else "precision"
+        folder = None if self._journal is None else str(self._journal.folder)
+        return {
+            "primitive": self._client.name,
+            effort: getattr(self, effort),
+            "mitigation": self.mitigation,
+            "max_rows": self.max_rows,
+            "seed": self.seed,
+            "journal": folder,
+            **asdict(self.limits),
+        }
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of the device, transpiled once.

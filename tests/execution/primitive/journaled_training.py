@@ -70,9 +70,7 @@ def counted_places(places: Places):
     with (
         mock.patch.object(journal, "write_text", places.around(journal.write_text)),
         mock.patch.object(journal, "write_whole", places.around(journal.write_whole)),
-        mock.patch.object(
-            services.Service, "accept", places.around(services.Service.accept)
-        ),
+        mock.patch.object(services.Service, "accept", places.around(services.Service.accept)),
     ):
         yield
 

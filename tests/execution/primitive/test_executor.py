@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.primitives import BackendSamplerV2, StatevectorEstimator, StatevectorSampler
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
-from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2 as AerSampler
-from qiskit_ibm_runtime import Session
-from qiskit_ibm_runtime.executor_estimator import EstimatorV2
-from qiskit_ibm_runtime.executor_sampler import SamplerV2
 from scipy.stats import chi2
 
 import hybridopt as ho
 from hybridopt.circuits import lower
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError, UnsupportedError
 from hybridopt.execution import Expectations, Job, Probabilities
 from tests.execution.jobs import dense, rotations_job
 from tests.execution.primitive.configurations import CONFIGURATIONS, SHOTS, manila
@@ -177,10 +169,13 @@ def _fixed_job():
     return Job(lower(made), readout, np.zeros((3, 0)), np.zeros((2, 0)))
 
 
-@pytest.mark.parametrize("executor", [
-    lambda: ho.PrimitiveExecutor(StatevectorSampler(), shots=2000, seed=1),
-    lambda: ho.PrimitiveExecutor(StatevectorEstimator(), precision=0.02, seed=1),
-])
+@pytest.mark.parametrize(
+    "executor",
+    [
+        lambda: ho.PrimitiveExecutor(StatevectorSampler(), shots=2000, seed=1),
+        lambda: ho.PrimitiveExecutor(StatevectorEstimator(), precision=0.02, seed=1),
+    ],
+)
 def test_circuits_without_parameters_have_one_pub_per_row(executor):
     job = _fixed_job()
     result = executor().run(job)

@@ -72,8 +72,11 @@ def test_the_seed_of_the_executor_and_its_position_decide(name):
 def test_bases_of_a_seeded_aer_estimator_have_independent_noise():
     # its seed repeats in each pub, so that each pub is a job of its own
     executor = _executor(AerEstimator(), seed=3)
-    made = lower(circuit().assign_parameters({**dict(zip(X, (1, 2), strict=True)),
-                                              **dict(zip(W, (1, 2, 3), strict=True))}))
+    made = lower(
+        circuit().assign_parameters(
+            {**dict(zip(X, (1, 2), strict=True)), **dict(zip(W, (1, 2, 3), strict=True))}
+        )
+    )
     readout = Expectations((SparsePauliOp("IIZ"), SparsePauliOp("IIX")))
     job = Job(made, readout, np.zeros((3, 0)), np.zeros((1, 0)))
     assert len(np.unique(executor.run(job).values)) == 6

@@ -14,8 +14,8 @@ import urllib3
 from qiskit.primitives import DataBin, PrimitiveResult, PubResult, StatevectorSampler
 from qiskit_ibm_runtime import Session
 from qiskit_ibm_runtime.api.exceptions import RequestsApiError
-from qiskit_ibm_runtime.executor_sampler import SamplerV2
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
+from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import hybridopt as ho
 from hybridopt.errors import DeviceError, ExecutionError, HybridOptError, UnsupportedError
@@ -139,9 +139,9 @@ def test_secrets_appear_nowhere(tmp_path, pauses, caplog, capsys):
 
 
 def test_secrets_are_recognized_by_their_form():
-    text = "crn:v1:bluemix:public: token=abc Authorization: Bearer xyz, apikey: 'secret1', ok"
-    hidden = without_secrets(text, ["ok"])
-    assert not any(word in hidden for word in ("bluemix", "abc", "xyz", "secret1", "ok"))
+    text = "crn:v1:bluemix:public: token=abc Authorization: Bearer xyz, apikey: 'secret1', planted"
+    hidden = without_secrets(text, ["planted"])
+    assert not any(word in hidden for word in ("bluemix", "abc", "xyz", "secret1", "planted"))
 
 
 @pytest.mark.parametrize("when", ["before", "at the service"])
