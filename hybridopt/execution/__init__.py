@@ -10,6 +10,7 @@ from hybridopt.execution.executor import (
     check_executor,
 )
 from hybridopt.execution.job import Job, Stream
+from hybridopt.execution.primitive.executor import PrimitiveExecutor
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 from hybridopt.execution.result import PendingResult, Result
 
@@ -22,6 +23,7 @@ __all__ = [
     "Job",
     "Metered",
     "PendingResult",
+    "PrimitiveExecutor",
     "Probabilities",
     "Readout",
     "Result",
