@@ -1,6 +1,7 @@
 """Executors run circuits and count their cost, with numpy arrays and without autograd."""
 
 from hybridopt.execution.aer.executor import AerExecutor, available_devices
+from hybridopt.execution.dask.executor import DaskExecutor
 from hybridopt.execution.executor import (
     Cost,
     Executor,
@@ -15,6 +16,7 @@ from hybridopt.execution.readout import Expectations, Probabilities, Readout
 __all__ = [
     "AerExecutor",
     "Cost",
+    "DaskExecutor",
     "Executor",
     "Expectations",
     "ForwardRecord",

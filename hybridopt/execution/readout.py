@@ -139,6 +139,7 @@ class Expectations:
     with_variances: bool = False
     strings: PauliStrings = field(init=False)
     _span: tuple[int, int | None] = field(init=False, default=(0, None))  # groups that are read
+    _summed: bool = field(init=False, default=True)
 
     @property
     def is_linear(self) -> bool:
@@ -180,7 +181,8 @@ class Expectations:
 
     def num_outputs(self, program: Program) -> int:
         """Return K, one per observable, or two with variances."""
-        return len(self.observables) * (2 if self.with_variances else 1)
+        terms = 1 if self._summed else self.num_settings
+        return terms * len(self.observables) * (2 if self.with_variances else 1)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
@@ -191,11 +193,21 @@ class Expectations:
         if self.num_settings <= size:
             return [self]
         starts = range(0, self.num_settings, size)
-        parts = [copy.copy(self) for _ in starts]
-        for start, part in zip(starts, parts, strict=True):
-            part.__dict__.pop("groups", None)
-            object.__setattr__(part, "_span", (start, start + size))
-        return parts
+        return [self.between(first, min(first + size, self.num_settings)) for first in starts]
+
+    def between(self, first: int, end: int) -> Expectations:
+        """Return the readout of the settings from ``first`` up to ``end``."""
+        part = copy.copy(self)
+        part.__dict__.pop("groups", None)
+        start = self._span[0]
+        object.__setattr__(part, "_span", (start + first, start + end))
+        return part
+
+    def separate(self) -> Expectations:
+        """Return the readout with the outputs of each setting in turn, instead of their sum."""
+        part = copy.copy(self)
+        object.__setattr__(part, "_summed", False)
+        return part
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
         """Return one setting per group of Pauli strings; none for multiples of the identity."""
@@ -205,6 +217,8 @@ class Expectations:
         """Return weighted sums of parities."""
         pairs = list(zip(self.groups, distributions, strict=True))
         values: Values = self.constants
+        if not self._summed:
+            return np.concatenate([g.expectations(d) for g, d in pairs], axis=-1)
         for group, distribution in pairs:
             values = values + group.expectations(distribution)
         if not self.with_variances:
@@ -214,6 +228,9 @@ class Expectations:
 
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
         """Return the outputs from the counts of outcomes of each setting."""
+        if not self._summed:
+            pairs = zip(self.groups, counts, strict=True)
+            return np.concatenate([group.moments_of_counts(one)[0] for group, one in pairs])
         values = self.constants
         variances = np.zeros_like(values)
         for group, measured in zip(self.groups, counts, strict=True):

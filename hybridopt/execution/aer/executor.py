@@ -197,15 +197,7 @@ class AerExecutor(RandomStream, StateExecutor):
             ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ExecutionError: If Aer reports a failure.
         """
-        self._check_job(job)
-        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
-        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
-                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
-                "smaller batches, or read fewer qubits."
-            )
+        shape = self._checked_shape(job)
         stream = job.stream or Stream(self._next_call())
         job = replace(job, stream=stream, shots=job.shots_for(self.shots))
         if job.readout.is_constant:  # only multiples of the identity
@@ -271,9 +263,23 @@ class AerExecutor(RandomStream, StateExecutor):
         if checked.shots is not None:
             self._strategies.check(checked.program, checked.readout, checked.shots)
 
+    def _checked_shape(self, job: Job) -> tuple[int, int, int]:
+        """Check a job, and return the shape of its outputs, which must fit into memory."""
+        self._check_job(job)
+        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
+        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
+                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
+                "smaller batches, or read fewer qubits."
+            )
+        return shape
+
     def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
-        sampler = None if job.shots is None else Sampler(self._entropy, job.stream)
+        entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
+        sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
             values, tables = part.values, part.distributions
             if values is None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from importlib import import_module, metadata
 from typing import Any
 
@@ -20,6 +20,7 @@ from hybridopt.execution.aer.simulator import limit_threads
 TIMEOUT = 60.0  # [s]
 SECONDS_BETWEEN_CHECKS = 1.0  # of a cluster that sends no result
 MUST_AGREE = ("python", "hybridopt", "qiskit", "qiskit-aer", "numpy")  # or numbers may differ
+Finished = tuple[Any, Any, Exception | None]  # future, result, error
 _SETUP = threading.Lock()
 _PREPARED: list[int] = []  # number of threads, in a worker whose threads are set
 
@@ -127,13 +128,13 @@ class Cluster:
         with import_module("dask").config.set(size):
             return self.client.submit(function, *args, pure=False)
 
-    def finished(self, futures: Iterable[Any]) -> Iterator[tuple[Any, Any, Exception | None]]:
+    def finished(self, futures: Iterable[Any]) -> Generator[Finished, None, None]:
         """Yield each future with its result or its error, in the order in which they end.
 
         An end of the generator cancels the tasks that have not ended.
 
         Raises:
-            ExecutionError: If the client is closed, or there is no worker for the timeout.
+            ExecutionError: If the client is closed, or no worker is left for the timeout.
         """
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         waiting = {future.key: future for future in futures}
