@@ -25,8 +25,8 @@ _SETUP = threading.Lock()
 _PREPARED: list[int] = []  # number of threads, in a worker whose threads are set
 
 
-class DataLostError(ExecutionError):
-    """Error for a task that the scheduler forgot, such as after its restart; submit it again."""
+class TaskLostError(ExecutionError):
+    """Error for a task without a result, because the scheduler forgot it or its workers ended."""
 
 
 class Cluster:
@@ -152,15 +152,16 @@ class Cluster:
     def _outcome(self, future: Any) -> tuple[Any, Exception | None]:
         if future.status == "cancelled":
             self.check_open()
-            return None, DataLostError(
-                f"The scheduler at {self.address} lost a task. Run the job again."
+            return None, TaskLostError(
+                f"The scheduler at {self.address} must keep tasks until they end (got a lost "
+                "task, as after a restart). Run the job again."
             )
         try:
             return self._watch(lambda: future.result(timeout=SECONDS_BETWEEN_CHECKS)), None
         except self._dask.CancelledError:
             return self._outcome(future)
         except self._dask.KilledWorker as error:
-            return None, ExecutionError(
+            return None, TaskLostError(
                 f"A task must not end its worker, but {error.allowed_failures + 1} workers ended "
                 f"with it, the last at {error.last_worker.address}. Usually memory is missing: "
                 "lower `max_memory` of the executor (per worker), or give workers more memory."

@@ -15,14 +15,14 @@ from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentTypeError, ExecutionError, UnsupportedError
 from hybridopt.execution.aer.executor import AerExecutor
-from hybridopt.execution.dask.cluster import TIMEOUT, Cluster, DataLostError, this_process
+from hybridopt.execution.dask.cluster import TIMEOUT, Cluster, TaskLostError, this_process
 from hybridopt.execution.dask.cutting import Cut, Piece, Sizes, cut, sizes_of, work_of
 from hybridopt.execution.dask.pieces import Collected, PerObject, PieceJob, PieceResult, run_piece
 from hybridopt.execution.executor import Cost, Executor
 from hybridopt.execution.job import Job, Outputs, Stream
 from hybridopt.execution.readout import Readout
 
-ROUNDS = 3  # in which lost pieces are sent
+ROUNDS = 2  # in which lost pieces are sent
 
 
 class DaskExecutor(Executor):
@@ -190,26 +190,26 @@ class DaskExecutor(Executor):
     def _run_pieces(self, job: Job, plan: Cut) -> Outputs:
         collected = Collected(job, plan)
         missing = list(plan.pieces(sizes_of(job)))
+        lost: TaskLostError | None = None
         for _ in range(ROUNDS):
             sent = {self._submit(job, piece): piece for piece in missing}
-            missing = []
+            missing, lost = [], None
             with closing(self._cluster.finished(sent)) as results:
                 for future, result, error in results:
                     piece = sent[future]
-                    if isinstance(error, DataLostError):
+                    if isinstance(error, TaskLostError):
                         missing.append(piece)
+                        lost = error
                     elif error is not None:
                         raise error
                     else:
                         collected.add(piece, result)
                         self._account(job, plan, piece.sizes, result)
-            if not missing:
+            if lost is None:
                 return collected.values()
             self._kept.clear()
-        raise ExecutionError(
-            f"The scheduler at {self._cluster.address} must keep tasks until they end (got "
-            f"{ROUNDS} losses of the same piece). See its log."
-        )
+        assert lost is not None
+        raise lost
 
     def _submit(self, job: Job, piece: Piece) -> Any:
         kept = [self._kept.of(one) for one in (self.executor, job.program, job.readout)]
