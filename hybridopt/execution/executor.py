@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a computation; costs can be added and subtracted.
-
-    Attributes:
-        settings: Number of circuits with bound angles and one measurement basis, as hardware
-            would run them.
-        shots: Number of shots, settings times shots per setting; 0 in exact simulation.
-        runs: Number of circuits that the simulator executed.
-
-    Example:
-        >>> from hybridopt import Cost
-        >>> Cost(settings=2, shots=200, runs=1) + Cost(settings=3, shots=300, runs=1)
-        Cost(settings=5, shots=500, runs=2)
-    """
-
-    settings: int = 0
-    shots: int = 0
-    runs: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        settings, shots = self.settings + other.settings, self.shots + other.shots
-        return Cost(settings, shots, self.runs + other.runs)
-
-    def __sub__(self, other: Cost) -> Cost:
-        return self + Cost(-other.settings, -other.shots, -other.runs)
+from hybridopt.execution.result import FinishedResult, PendingResult, Result
 
 
 class Metered(ABC):
@@ -66,23 +39,42 @@ class Metered(ABC):
 class Executor(Metered):
     """Base class of executors, which run the jobs of forward passes and of gradients.
 
-    The shots of a job, if it has any, take the place of those of the executor.
+    The shots or the precision of a job, if it has any, take the place of those of the executor.
     An executor may have a method ``place(circuit)``, which returns the `PhysicalCircuit` that it
     runs for a circuit. Without this method, circuits keep their qubits.
+
+    Attributes:
+        is_remote: Whether results take long to arrive. The jobs of a forward pass and of its
+            gradient are then submitted together, before either result is waited for.
     """
+
+    is_remote: bool = False
 
     @property
     @abstractmethod
     def has_noise(self) -> bool:
-        """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
+        """Whether gates have errors, so that states are not pure."""
+
+    @property
+    def lowering(self) -> Literal["whole", "elementary"]:
+        """Gates of lowered circuits.
+
+        ``"whole"`` keeps gates that only a simulator runs as one; ``"elementary"`` decomposes
+        circuits to gates of hardware. The default is elementary with noise.
+        """
+        return "elementary" if self.has_noise else "whole"
 
     @abstractmethod
     def check(self, program: Program, readout: Readout) -> None:
         """Raise an error if the job cannot be run; run nothing."""
 
     @abstractmethod
-    def run(self, job: Job) -> Outputs:
-        """Return the outputs of every combination of shared angles (S) and rows (B)."""
+    def run(self, job: Job) -> Result:
+        """Return the result of every combination of shared angles (S) and rows (B)."""
+
+    def submit(self, job: Job) -> PendingResult:
+        """Send a job, and return its result to wait for; a local executor runs it at once."""
+        return FinishedResult(self.run(job))
 
     @abstractmethod
     def explain(self, job: Job) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -19,6 +20,7 @@ from hybridopt.execution.pauli_groups import PauliGroup, PauliStrings
 Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
 Counts = Sequence[Mapping[int, int]]  # number of shots per outcome, for each setting
 Values = Float64[np.ndarray, "*cells K"]
+Moments = tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]  # means, variances per shot
 STRINGS_WORTH_A_STATE = 1000  # from here on, one state is read faster than its many settings
 
 
@@ -44,6 +46,7 @@ class Probabilities:
         ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
     """
 
+    is_summed: ClassVar[bool] = True  # there is one setting
     qubits: tuple[int, ...] | None = None
     given: tuple[tuple[int, int], ...] = ()
 
@@ -102,18 +105,36 @@ class Probabilities:
         (joint,) = distributions
         if not self.given:
             return joint
-        wanted = sum(value << place for place, (_, value) in enumerate(self.given))
-        cells = joint.shape[:-1]
-        kept = joint.reshape(*cells, 1 << len(self.given), -1)[..., wanted, :]
+        kept = self._kept(joint)
         total = kept.sum(-1, keepdims=True)
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
-    def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """Return the outputs from the counts of outcomes of each setting."""
+    def variances(self, program: Program, distributions: Distributions) -> Values:
+        """Return the variance per shot of each output; nan where a condition never occurred.
+
+        For a conditional probability r of a condition with probability c, this is r (1 - r) / c.
+        """
+        values = self.read(program, distributions)
+        spread = values * (1 - values)
+        if not self.given:
+            return np.asarray(spread)
+        total = self._kept(distributions[0]).sum(-1, keepdims=True)
+        unknown = np.full_like(spread, np.nan)
+        return np.asarray(np.divide(spread, total, out=unknown, where=total > 0))
+
+    def read_counts(self, program: Program, counts: Counts) -> Moments:
+        """Return the outputs and their variances per shot from the counts of each setting."""
         (setting,) = self.settings(program)
         frequencies = np.zeros(1 << len(setting.qubits))
         frequencies[list(counts[0])] = list(counts[0].values())
-        return self.read(program, [frequencies / frequencies.sum()])
+        distributions = [frequencies / frequencies.sum()]
+        return self.read(program, distributions), self.variances(program, distributions)
+
+    def _kept(self, joint: Float64[np.ndarray, "*cells _"]) -> Float64[np.ndarray, "*cells K"]:
+        """Return the joint probabilities with the wanted values of the conditions."""
+        wanted = sum(value << place for place, (_, value) in enumerate(self.given))
+        parts = joint.reshape(*joint.shape[:-1], 1 << len(self.given), -1)
+        return np.asarray(parts[..., wanted, :])
 
     def _read_qubits(self, program: Program) -> tuple[int, ...]:
         return self.qubits if self.qubits is not None else tuple(range(program.num_qubits))
@@ -128,23 +149,21 @@ class Expectations:
 
     Attributes:
         observables: Hermitian observables on all qubits of the program.
-        with_variances: If True, the variances per shot follow the expectation values. The variance
-            divided by the shots per setting is the squared standard error.
+        is_summed: Whether the outputs of the settings are added up, see `separate`.
 
     Raises:
         ArgumentError: If ``observables`` is empty, or one is not Hermitian or not finite.
     """
 
     observables: tuple[SparsePauliOp, ...]
-    with_variances: bool = False
     strings: PauliStrings = field(init=False)
     _span: tuple[int, int | None] = field(init=False, default=(0, None))  # groups that are read
-    _summed: bool = field(init=False, default=True)
+    is_summed: bool = field(init=False, default=True)
 
     @property
     def is_linear(self) -> bool:
         """Whether all outputs are expectation values, which shift rules require."""
-        return not self.with_variances
+        return True
 
     def __post_init__(self) -> None:
         if not self.observables:
@@ -167,7 +186,7 @@ class Expectations:
     @property
     def reads_states(self) -> bool:
         """Whether exact values are faster from states than from probabilities."""
-        return len(self.strings) > STRINGS_WORTH_A_STATE and not self.with_variances
+        return len(self.strings) > STRINGS_WORTH_A_STATE
 
     @property
     def is_constant(self) -> bool:
@@ -180,9 +199,8 @@ class Expectations:
         return len(self.strings.members[slice(*self._span)])
 
     def num_outputs(self, program: Program) -> int:
-        """Return K, one per observable, or two with variances."""
-        terms = 1 if self._summed else self.num_settings
-        return terms * len(self.observables) * (2 if self.with_variances else 1)
+        """Return K, one per observable; for separate settings, times their number."""
+        return len(self.observables) * (1 if self.is_summed else self.num_settings)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
@@ -204,9 +222,13 @@ class Expectations:
         return part
 
     def separate(self) -> Expectations:
-        """Return the readout with the outputs of each setting in turn, instead of their sum."""
+        """Return the readout with the outputs of each setting in turn, without constants.
+
+        A part of a job returns them, so that sums are in the order of the whole job. Variances of
+        their results are per shot.
+        """
         part = copy.copy(self)
-        object.__setattr__(part, "_summed", False)
+        object.__setattr__(part, "is_summed", False)
         return part
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
@@ -215,28 +237,26 @@ class Expectations:
 
     def read(self, program: Program, distributions: Distributions) -> Values:
         """Return weighted sums of parities."""
-        pairs = list(zip(self.groups, distributions, strict=True))
-        values: Values = self.constants
-        if not self._summed:
-            return np.concatenate([g.expectations(d) for g, d in pairs], axis=-1)
-        for group, distribution in pairs:
-            values = values + group.expectations(distribution)
-        if not self.with_variances:
-            return values
-        variances = sum((g.variances(d) for g, d in pairs), start=np.zeros_like(values))
-        return np.concatenate([values, variances], axis=-1)
+        pairs = zip(self.groups, distributions, strict=True)
+        return self._joined((g.expectations(one) for g, one in pairs), self.constants)
 
-    def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """Return the outputs from the counts of outcomes of each setting."""
-        if not self._summed:
-            pairs = zip(self.groups, counts, strict=True)
-            return np.concatenate([group.moments_of_counts(one)[0] for group, one in pairs])
-        values = self.constants
-        variances = np.zeros_like(values)
-        for group, measured in zip(self.groups, counts, strict=True):
-            mean, variance = group.moments_of_counts(measured)
-            values, variances = values + mean, variances + variance
-        return np.concatenate([values, variances]) if self.with_variances else values
+    def variances(self, program: Program, distributions: Distributions) -> Values:
+        """Return the variance per shot of each output; settings are independent."""
+        pairs = zip(self.groups, distributions, strict=True)
+        none = np.zeros_like(self.constants)
+        return self._joined((g.variances(one) for g, one in pairs), none)
+
+    def _joined(self, terms: Iterable[Values], start: Values) -> Values:
+        """Return the sum of the terms of the settings, or the terms in turn."""
+        return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
+
+    def read_counts(self, program: Program, counts: Counts) -> Moments:
+        """Return the outputs and their variances per shot from the counts of each setting."""
+        pairs = zip(self.groups, counts, strict=True)
+        moments = [group.moments_of_counts(measured) for group, measured in pairs]
+        none = np.zeros_like(self.constants)
+        values = self._joined((mean for mean, _ in moments), self.constants)
+        return values, self._joined((variance for _, variance in moments), none)
 
 
 Readout = Probabilities | Expectations

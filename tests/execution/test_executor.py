@@ -7,11 +7,21 @@ import inspect
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterVector
 from qiskit_aer.noise import NoiseModel, depolarizing_error
+from torch.nn.functional import mse_loss
 
+import hybridopt as ho
 from hybridopt import CircuitLayer
-from hybridopt.execution import AerExecutor, Cost, Executor, Metered, StateExecutor
+from hybridopt.execution import (
+    AerExecutor,
+    Cost,
+    Executor,
+    Metered,
+    PendingResult,
+    Result,
+    StateExecutor,
+)
 
 METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
 
@@ -85,3 +95,123 @@ def test_costs_add_and_subtract():
     assert first - second == Cost(3, 61, 2)
     assert first + second - second == first
     assert first + Cost() == first
+    service = Cost(jobs=2, seconds=1.5)
+    assert (first + service) * 2 == Cost(10, 140, 6, 4, 3.0)
+    assert repr(first) == "Cost(settings=5, shots=70, runs=3)"
+    assert repr(first + service) == "Cost(settings=5, shots=70, runs=3, jobs=2, seconds=1.5)"
+
+
+class Remote(Relay):
+    """Executor that notes the order in which jobs are submitted and results are waited for."""
+
+    is_remote = True
+
+    def __init__(self, **options) -> None:
+        self._inner = AerExecutor(**options)
+        self.events: list[str] = []
+
+    def submit(self, job):
+        self.events.append(f"submit {len(job.shared)}x{len(job.rows)}")
+        return Waiting(self, job)
+
+    def run(self, job):
+        return self.submit(job).result()
+
+
+class Waiting(PendingResult):
+    def __init__(self, remote, job):
+        self.remote, self.job, self.done = remote, job, None
+
+    def result(self):
+        if self.done is None:
+            self.remote.events.append(f"wait {len(self.job.shared)}x{len(self.job.rows)}")
+            self.done = self.remote._inner.run(self.job)
+        return self.done
+
+
+def rotated(executor, **options) -> CircuitLayer:
+    x, w = ParameterVector("x", 3), ParameterVector("w", 3)
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.ry(x[qubit], qubit)
+        circuit.ry(w[qubit], qubit)
+        circuit.cx(qubit, (qubit + 1) % 3)
+    initial = [0.4, -1.1, 2.0]
+    return CircuitLayer(circuit, x, w, ["ZII", "XXI"], executor, initial=initial, **options)
+
+
+def test_remote_jobs_of_a_step_are_submitted_before_any_is_waited_for():
+    remote, local = Remote(), AerExecutor()
+    x = torch.rand(5, 3, dtype=torch.float64, requires_grad=True)
+    gradients = []
+    for executor in (remote, local):
+        layer = rotated(executor)
+        outputs = layer(x)
+        gradients.append(torch.autograd.grad((outputs**2).sum(), [x, layer.weight]))
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    sent, waited = remote.events[:3], remote.events[3:]
+    assert sent == ["submit 1x5", "submit 1x30", "submit 6x5"]
+    assert waited == ["wait 1x5", "wait 1x30", "wait 6x5"]
+    assert remote.usage.settings == local.usage.settings
+
+
+def test_remote_layers_submit_no_gradient_that_is_not_needed():
+    remote = Remote()
+    with torch.no_grad():
+        rotated(remote)(torch.rand(4, 3))
+    assert remote.events == ["submit 1x4", "wait 1x4"]
+    remote.events.clear()
+    rotated(remote)(torch.rand(4, 3))
+    assert remote.events == ["submit 1x4", "submit 6x4", "wait 1x4"]  # inputs need none
+
+
+def test_remote_second_derivatives_equal_local_ones():
+    def hessian(executor):
+        layer = rotated(executor)
+        x = torch.full((2, 3), 0.3, dtype=torch.float64)
+        (slope,) = torch.autograd.grad(layer(x).sum(), layer.weight, create_graph=True)
+        return torch.autograd.grad((slope**2).sum(), layer.weight)[0]
+
+    torch.testing.assert_close(hessian(Remote()), hessian(AerExecutor()), rtol=0, atol=1e-12)
+
+
+@pytest.mark.wrong_types
+def test_results_of_the_earlier_form_are_refused():
+    class Old(Relay):
+        def run(self, job):
+            return self._inner.run(job).values
+
+    for layer in (rotated(Old()), ho.to_quantum(torch.nn.Linear(2, 2), executor=Old())):
+        with pytest.raises(TypeError, match=r"`Old.run` must return a Result \(got a ndarray\)"):
+            layer(torch.rand(2, 3 if isinstance(layer, CircuitLayer) else 2))
+
+
+@pytest.mark.parametrize("part", ["values", "variances"])
+def test_results_of_another_shape_are_refused(part):
+    class Wrong(Relay):
+        def run(self, job):
+            result = self._inner.run(job)
+            short = result.values[..., :1]
+            return Result(**{"values": result.values, part: short})
+
+    with pytest.raises(ho.errors.ExecutionError, match=rf"`{part}` .*\(1, 4, 2\) \(got \(1, 4, 1"):
+        rotated(Wrong())(torch.rand(4, 3))
+
+
+def test_standard_errors_reach_layers_and_histories():
+    shots = 400
+    layer = rotated(AerExecutor(shots=shots, seed=3))
+    assert layer.standard_errors is None
+    x = torch.rand(6, 3, dtype=torch.float64)
+    outputs = layer(x).detach()
+    # of a Pauli string: sqrt((1 - <P>^2) / shots)
+    torch.testing.assert_close(layer.standard_errors, ((1 - outputs**2) / shots).sqrt())
+    assert "Standard error of an output" in layer.explain(6)
+    before = layer.standard_errors
+    layer(x).sum().backward()
+    assert not torch.equal(layer.standard_errors, before)  # of the forward pass, not of the shifts
+    history = ho.fit(layer, (x, torch.zeros(6, 2)), epochs=2, optimizer="sgd", loss=mse_loss)
+    assert all(0 < error <= 1 / shots**0.5 for error in history.standard_error)
+    exact = ho.fit(rotated(None), (x, torch.zeros(6, 2)), epochs=1, loss=mse_loss)
+    assert exact.standard_error == [None]

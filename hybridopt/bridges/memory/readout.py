@@ -28,6 +28,7 @@ from hybridopt.bridges.memory.circuit import (
 )
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, Job, Metered, Probabilities
+from hybridopt.execution.result import checked_result
 from hybridopt.gradients import ParameterShift
 from hybridopt.nn.evaluation import CircuitEvaluation
 
@@ -45,7 +46,8 @@ class CircuitReader:
         padded = self.padded(theta)
         shared = self.gradient.common_shift(padded, order)[None, :]
         job = Job(self.program, Probabilities(), np.zeros((1, 0)), shared)
-        return split_probabilities(self.executor.run(job)[0, 0])[: theta.size]
+        result = checked_result(self.executor, job, self.executor.run(job))
+        return split_probabilities(result.values[0, 0])[: theta.size]
 
     def padded(self, theta: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " N"]:
         """Return all N angles of the circuit; unused ones are pi/2."""

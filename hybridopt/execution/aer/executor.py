@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
@@ -21,13 +22,16 @@ from hybridopt.errors import ArgumentError, DeviceError, ResourceError, Unsuppor
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
+from hybridopt.execution.aer.strategies.base import PartialResult
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
-from hybridopt.execution.executor import Cost, StateExecutor
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.executor import StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.result import Result
 from hybridopt.execution.transpilation import PlacementOptions
 
 DEVICES = ("CPU", "GPU", "auto")
@@ -185,11 +189,11 @@ class AerExecutor(RandomStream, StateExecutor):
         readout.check(program)
         self._strategies.check(program, readout)
 
-    def run(self, job: Job) -> Outputs:
+    def run(self, job: Job) -> Result:
         """Run every combination of shared angles and rows.
 
         Returns:
-            Outputs of shape ``(S, B, K)``, exact or estimated from the shots.
+            Values of shape ``(S, B, K)``, exact or estimated from the shots; variances with shots.
 
         Raises:
             ArgumentTypeError: If ``job`` is not a `Job`.
@@ -199,16 +203,19 @@ class AerExecutor(RandomStream, StateExecutor):
         """
         shape = self._checked_shape(job)
         stream = job.stream or Stream(self._next_call())
-        job = replace(job, stream=stream, shots=job.shots_for(self.shots))
+        job = replace(job, stream=stream, shots=job.shots_for(self.shots), precision=None)
+        values, variances = np.zeros(shape), None if job.shots is None else np.zeros(shape)
         if job.readout.is_constant:  # only multiples of the identity
-            return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
-        result = np.zeros(shape)
-        if result.size:
+            values[:] = job.readout.read(job.program, [])
+        elif values.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
                 for part in self._strategies.parts(job):
-                    self._add(part, result)
-        return result
+                    self._add(part, values, variances)
+                if variances is not None and job.readout.is_summed:
+                    variances /= job.shots or 1
+                return Result(values, variances, self._strategies.cost_of_call())
+        return Result(values, variances)
 
     def explain(self, job: Job) -> str:
         """Return the strategy and its reason; raise the errors of `run`, but run nothing."""
@@ -276,21 +283,37 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         return shape
 
-    def _add(self, job: Job, result: Outputs) -> None:
+    def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
+        """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
         entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
         sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
-            values, tables = part.values, part.distributions
-            if values is None:
-                assert tables is not None
-                if sampler is not None and job.shots is not None:
-                    for setting, table in enumerate(tables):  # in place, which saves memory
-                        tables[setting] = sampler.frequencies(
-                            table, job.shots, part.shared, part.rows, setting
-                        )
-                values = job.readout.read(job.program, tables)
-            result[np.ix_(part.shared, part.rows)] += values
+            cells = np.ix_(part.shared, part.rows)
+            per_shot = part.variances
+            if part.values is not None:
+                values[cells] += part.values
+            else:
+                tables = self._measured(job, part, sampler)
+                values[cells] += job.readout.read(job.program, tables)
+                if variances is not None:
+                    per_shot = job.readout.variances(job.program, tables)
+            if variances is not None:
+                assert per_shot is not None
+                variances[cells] += per_shot
+
+    def _measured(
+        self, job: Job, part: PartialResult, sampler: Sampler | None
+    ) -> list[Float64[np.ndarray, "s b _"]]:
+        """Return the probabilities per setting, or with shots the frequencies."""
+        tables = part.distributions
+        assert tables is not None
+        if sampler is not None and job.shots is not None:
+            for setting, table in enumerate(tables):  # in place, which saves memory
+                tables[setting] = sampler.frequencies(
+                    table, job.shots, part.shared, part.rows, setting
+                )
+        return tables
 
     def _truncation(self) -> dict[str, object]:
         """Return the options of Aer for matrix product states, if they are not the defaults."""

@@ -95,6 +95,7 @@ class Piece:
     shared: slice
     rows: slice
     settings: slice
+    has_all_settings: bool
 
     @property
     def sizes(self) -> Sizes:
@@ -106,9 +107,9 @@ class Piece:
 
     def of(self, job: Job) -> Job:
         """Return this part of a job, at its position in the random stream."""
-        readout, first, end = job.readout, self.settings.start, self.settings.stop
-        if isinstance(readout, Expectations) and end - first < readout.num_settings:
-            readout = readout.between(first, end)
+        readout, first = job.readout, self.settings.start
+        if isinstance(readout, Expectations) and not self.has_all_settings:
+            readout = readout.between(first, self.settings.stop)
         stream = job.stream and job.stream.moved(self.shared.start, self.rows.start, first)
         rows, shared = job.rows[self.rows], job.shared[self.shared]
         return replace(job, readout=readout, rows=rows, shared=shared, stream=stream)
@@ -119,11 +120,13 @@ class Cut:
     """Numbers of parts of a job along shared angles, samples and settings.
 
     Attributes:
+        sizes: Number of rows of shared angles, of samples and of settings.
         parts: Number of parts along each of them; one piece is not sent.
         seconds: Estimated time of the whole job [s].
         work: Estimate behind it; None if nothing runs.
     """
 
+    sizes: Sizes
     parts: Sizes
     seconds: float
     work: Work | None = None
@@ -133,15 +136,10 @@ class Cut:
         """Number of pieces."""
         return math.prod(self.parts)
 
-    def pieces(self, sizes: Sizes) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[Piece]:
         """Yield the pieces of a job."""
-        ranges = [_ranges(*pair) for pair in zip(sizes, self.parts, strict=True)]
-        return (Piece(*one) for one in itertools.product(*ranges))
-
-
-def sizes_of(job: Job) -> Sizes:
-    """Return the numbers of rows of shared angles, of samples and of settings."""
-    return len(job.shared), len(job.rows), job.readout.num_settings
+        ranges = [_ranges(*pair) for pair in zip(self.sizes, self.parts, strict=True)]
+        return (Piece(s, b, g, self.parts[2] == 1) for s, b, g in itertools.product(*ranges))
 
 
 def cut(sizes: Sizes, work: Work, factor: float, workers: int) -> Cut:
@@ -151,7 +149,7 @@ def cut(sizes: Sizes, work: Work, factor: float, workers: int) -> Cut:
     most = int(seconds / SMALLEST_PIECE)
     wanted = min(most, max(PIECES_PER_WORKER * workers, math.ceil(seconds / LARGEST_PIECE)))
     if wanted < 2:
-        return Cut((1, 1, 1), seconds, work)
+        return Cut(sizes, (1, 1, 1), seconds, work)
     largest = num_shared, max(1, num_rows // work.rows_per_piece)
     rows_first = work.strategy == "checkpoints" or largest[1] > largest[0]
     first, second = largest[::-1] if rows_first else largest
@@ -161,7 +159,7 @@ def cut(sizes: Sizes, work: Work, factor: float, workers: int) -> Cut:
         along_second = max(1, most // along_first)
     parts = (along_second, along_first) if rows_first else (along_first, along_second)
     left = max(1, wanted // (along_first * along_second))
-    return Cut((*parts, work.parts_of_settings(settings, left)), seconds, work)
+    return Cut(sizes, (*parts, work.parts_of_settings(settings, left)), seconds, work)
 
 
 def work_of(job: Job, executor: AerExecutor) -> Work:

@@ -6,21 +6,23 @@ import pickle
 from contextlib import closing
 from dataclasses import replace
 from threading import Lock
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 from qiskit import QuantumCircuit
 
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentTypeError, ExecutionError, UnsupportedError
+from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution.aer.executor import AerExecutor
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.dask.cluster import TIMEOUT, Cluster, TaskLostError, this_process
-from hybridopt.execution.dask.cutting import Cut, Piece, Sizes, cut, sizes_of, work_of
-from hybridopt.execution.dask.pieces import Collected, PerObject, PieceJob, PieceResult, run_piece
-from hybridopt.execution.executor import Cost, Executor
-from hybridopt.execution.job import Job, Outputs, Stream
+from hybridopt.execution.dask.cutting import Cut, Piece, Sizes, cut, work_of
+from hybridopt.execution.dask.pieces import Collected, PerObject, PieceJob, run_piece
+from hybridopt.execution.executor import Executor
+from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.result import Result
 
 ROUNDS = 2  # in which lost pieces are sent
 
@@ -71,7 +73,7 @@ class DaskExecutor(Executor):
         self.executor = _checked(executor)
         self.shots = self.executor.shots
         self.seed = self.executor.seed
-        self._usage = Cost()
+        self._usage = Cost()  # of workers
         self._lock = Lock()
         self._start()
 
@@ -82,14 +84,19 @@ class DaskExecutor(Executor):
 
     @property
     def usage(self) -> Cost:
-        """Cost since construction, of all jobs of this executor."""
+        """Cost of ``executor`` and of the pieces on workers."""
         with self._lock:
-            return self._usage
+            return self.executor.usage + self._usage
 
     @property
     def has_noise(self) -> bool:
-        """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
+        """Whether gates have errors, so that states are not pure."""
         return self.executor.has_noise
+
+    @property
+    def lowering(self) -> Literal["whole", "elementary"]:
+        """Gates of lowered circuits, as those of ``executor``."""
+        return self.executor.lowering
 
     @property
     def discarded_weight(self) -> NoReturn:
@@ -107,7 +114,7 @@ class DaskExecutor(Executor):
         """Raise the errors of `AerExecutor.check`; run nothing."""
         self.executor.check(program, readout)
 
-    def run(self, job: Job) -> Outputs:
+    def run(self, job: Job) -> Result:
         """Run every combination of shared angles and rows, in pieces on the cluster.
 
         Raises:
@@ -137,7 +144,7 @@ class DaskExecutor(Executor):
                 f"In this process, because the estimated {plan.seconds:.2g} s are not worth two "
                 f"pieces on the cluster at {self._cluster.address}. {self.executor.explain(job)}"
             )
-        first = next(iter(plan.pieces(sizes_of(job)))).of(job)
+        first = next(iter(plan.pieces())).of(job)
         names = "shared angles", "samples", "settings"
         along = [f"{n} of {name}" for n, name in zip(plan.parts, names, strict=True) if n > 1]
         return (
@@ -175,21 +182,22 @@ class DaskExecutor(Executor):
 
     def _cut(self, job: Job, workers: int) -> Cut:
         if job.readout.is_constant or not len(job.rows) * len(job.shared):
-            return Cut((1, 1, 1), 0.0)
+            return Cut((1, 1, 1), (1, 1, 1), 0.0)
         work = work_of(job, self.executor)
         factor = self._factors.of(job.program).get(work.strategy, 1.0)
-        return cut(sizes_of(job), work, factor, workers)
+        settings = job.readout.num_settings if work.can_cut_settings else 1
+        return cut((len(job.shared), len(job.rows), settings), work, factor, workers)
 
-    def _run_here(self, job: Job, plan: Cut) -> Outputs:
+    def _run_here(self, job: Job, plan: Cut) -> Result:
         result = run_piece(
             self.executor, job.program, job.readout, PieceJob.of(job), this_process()
         )
-        self._account(job, plan, sizes_of(job), result)
-        return result.values
+        self._learn(job, plan, plan.sizes, result.seconds)
+        return result.result
 
-    def _run_pieces(self, job: Job, plan: Cut) -> Outputs:
-        collected = Collected(job, plan)
-        missing = list(plan.pieces(sizes_of(job)))
+    def _run_pieces(self, job: Job, plan: Cut) -> Result:
+        collected = Collected(job, plan, job.shots_for(self.shots))
+        missing = list(plan.pieces())
         lost: TaskLostError | None = None
         for _ in range(ROUNDS):
             sent = {self._submit(job, piece): piece for piece in missing}
@@ -203,10 +211,12 @@ class DaskExecutor(Executor):
                     elif error is not None:
                         raise error
                     else:
-                        collected.add(piece, result)
-                        self._account(job, plan, piece.sizes, result)
+                        collected.add(piece, result.result)
+                        with self._lock:
+                            self._usage += result.result.cost
+                        self._learn(job, plan, piece.sizes, result.seconds)
             if lost is None:
-                return collected.values()
+                return collected.result()
             self._kept.clear()
         assert lost is not None
         raise lost
@@ -215,16 +225,15 @@ class DaskExecutor(Executor):
         kept = [self._kept.of(one) for one in (self.executor, job.program, job.readout)]
         return self._cluster.submit(run_piece, *kept, PieceJob.of(job, piece), this_process())
 
-    def _account(self, job: Job, plan: Cut, sizes: Sizes, result: PieceResult) -> None:
-        """Add the cost of a piece, and correct the estimate of the next jobs.
+    def _learn(self, job: Job, plan: Cut, sizes: Sizes, seconds: float) -> None:
+        """Correct the estimate of the next jobs by the time of a piece [s].
 
         The first run of a circuit prepares it. Estimates therefore fall at once, and rise by half.
         """
-        with self._lock:
-            self._usage += result.cost
-            if plan.work is not None:
+        if plan.work is not None:
+            with self._lock:
                 factors = self._factors.of(job.program)
-                new = max(result.seconds / plan.work.seconds(sizes), 1e-6)
+                new = max(seconds / plan.work.seconds(sizes), 1e-6)
                 known = factors.get(plan.work.strategy, new)
                 factors[plan.work.strategy] = min(new, (known + new) / 2)
 

@@ -14,11 +14,12 @@ from jaxtyping import Float64
 
 from hybridopt.circuits.program import Program
 from hybridopt.execution.aer.executor import AerExecutor
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.dask.cluster import set_threads
 from hybridopt.execution.dask.cutting import Cut, Piece
-from hybridopt.execution.executor import Cost
 from hybridopt.execution.job import Job, Outputs, Rows, Shared, Stream
 from hybridopt.execution.readout import Expectations, Readout
+from hybridopt.execution.result import Result
 
 _RUNNING = threading.Lock()  # stacks of a program hold the angles of one run at a time
 Record = TypeVar("Record")
@@ -59,17 +60,19 @@ class PieceJob:
     shared: SharedTable | Shared
     stream: Stream | None
     shots: int | None
+    precision: float | None
     settings: tuple[int, int] | None = None  # None for all
 
     @classmethod
     def of(cls, job: Job, piece: Piece | None = None) -> PieceJob:
         """Return a piece of a job, or the whole job."""
         if piece is None:
-            return cls(job.rows, job.shared, job.stream, job.shots)
+            return cls(job.rows, job.shared, job.stream, job.shots, job.precision)
         part = piece.of(job)
         some = piece.settings.start, piece.settings.stop
         settings = None if part.readout is job.readout else some
-        return cls(part.rows, SharedTable.of(part.shared), part.stream, part.shots, settings)
+        shared = SharedTable.of(part.shared)
+        return cls(part.rows, shared, part.stream, part.shots, part.precision, settings)
 
     def job(self, program: Program, readout: Readout) -> Job:
         """Return the job; the outputs of some of the settings are not added up."""
@@ -77,15 +80,15 @@ class PieceJob:
         if self.settings is not None:
             assert isinstance(readout, Expectations)
             readout = readout.between(*self.settings).separate()
-        return Job(program, readout, self.rows, shared, self.stream, self.shots)
+        tables = self.rows, shared
+        return Job(program, readout, *tables, self.stream, self.shots, self.precision)
 
 
 @dataclass(frozen=True)
 class PieceResult:
     """Result of a piece, and the smaller one of its wall time and its CPU time [s]."""
 
-    values: Outputs
-    cost: Cost
+    result: Result
     seconds: float
 
 
@@ -100,10 +103,9 @@ def run_piece(
     set_threads(client_process)
     job = piece.job(program, readout)
     with _RUNNING:
-        wall, cpu, before = time.perf_counter(), time.process_time(), executor.usage
-        values = executor.run(job)
-        seconds = min(time.perf_counter() - wall, time.process_time() - cpu)
-        return PieceResult(values, executor.usage - before, seconds)
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = executor.run(job)
+        return PieceResult(result, min(time.perf_counter() - wall, time.process_time() - cpu))
 
 
 class Collected:
@@ -112,33 +114,40 @@ class Collected:
     Outputs of settings are added up in their order, because floating-point sums depend on it.
     """
 
-    def __init__(self, job: Job, plan: Cut) -> None:
-        self._job, self._plan = job, plan
+    def __init__(self, job: Job, plan: Cut, shots: int | None) -> None:
+        self._readout, self._plan, self._shots = job.readout, plan, shots
         self._shape = len(job.shared), len(job.rows), job.readout.num_outputs(job.program)
-        self._separate = plan.parts[2] > 1
-        terms = (job.readout.num_settings,) if self._separate else ()
+        self._is_summed = plan.parts[2] == 1
+        terms = () if self._is_summed else (job.readout.num_settings,)
         self._values = np.zeros((*self._shape[:2], *terms, self._shape[2]))
+        self._variances = None if shots is None else np.zeros_like(self._values)
+        self._cost = Cost()
 
-    def add(self, piece: Piece, result: PieceResult) -> None:
+    def add(self, piece: Piece, result: Result) -> None:
         """Add the result of a piece."""
-        cells = self._values[piece.shared, piece.rows]
-        if self._separate:
-            cells = cells[:, :, piece.settings]
-        cells[...] = result.values.reshape(cells.shape)
+        place = (piece.shared, piece.rows, *(() if self._is_summed else (piece.settings,)))
+        for table, found in ((self._values, result.values), (self._variances, result.variances)):
+            if table is not None and found is not None:
+                table[place] = found.reshape(table[place].shape)
+        self._cost += result.cost
 
-    def values(self) -> Outputs:
-        """Return the outputs of the job."""
-        if not self._separate:
-            return self._values
+    def result(self) -> Result:
+        """Return the result of the job."""
+        values, variances = self._values, self._variances
+        if not self._is_summed:
+            assert isinstance(self._readout, Expectations)
+            values = self._sum(values, self._readout.constants)
+            if variances is not None and self._shots is not None:
+                variances = self._sum(variances, 0.0) / self._shots
+        return Result(values, variances, self._cost)
+
+    def _sum(self, terms: Float64[np.ndarray, "S B G K"], start: Any) -> Outputs:
+        """Return the sum over settings, in the parts in which one process adds them up."""
         assert self._plan.work is not None
-        assert isinstance(self._job.readout, Expectations)
-        size = self._plan.work.settings_at_once
-        total = np.zeros(self._shape)
-        for start in range(0, self._values.shape[2], size):  # as one process adds them up
-            part = np.zeros(self._shape)
-            if start == 0:
-                part += self._job.readout.constants
-            for term in np.moveaxis(self._values, 2, 0)[start : start + size]:
+        total, size = np.zeros(self._shape), self._plan.work.settings_at_once
+        for first in range(0, terms.shape[2], size):
+            part = np.zeros(self._shape) + (start if first == 0 else 0.0)
+            for term in np.moveaxis(terms, 2, 0)[first : first + size]:
                 part += term
             total += part
         return total

@@ -155,8 +155,10 @@ class Measured(_Translated):
                 self._counts(template, place, binds, sampler.seed(s, b, number), starts)
                 for number, (template, place) in enumerate(circuits)
             ]
-            outputs = job.readout.read_counts(program, counts)
-            yield PartialResult(shared, rows, values=outputs[None, None])
+            values, variances = (
+                moment[None, None] for moment in job.readout.read_counts(program, counts)
+            )
+            yield PartialResult(shared, rows, values=values, variances=variances)
 
     def _counts(
         self,
