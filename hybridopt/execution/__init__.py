@@ -2,6 +2,7 @@
 
 from hybridopt.execution.aer.executor import AerExecutor, available_devices
 from hybridopt.execution.cost import Cost
+from hybridopt.execution.dask.executor import DaskExecutor
 from hybridopt.execution.executor import (
     Executor,
     ForwardRecord,
@@ -17,6 +18,7 @@ from hybridopt.execution.result import PendingResult, Result
 __all__ = [
     "AerExecutor",
     "Cost",
+    "DaskExecutor",
     "Executor",
     "Expectations",
     "ForwardRecord",
