@@ -25,9 +25,11 @@ from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.executor import Cost, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
-from hybridopt.execution.noise import noise_of
+from hybridopt.execution.mitigation import ReadoutMitigation
+from hybridopt.execution.noise import Noise, noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.readout_errors import checked_mitigation, mitigation_of_noise
 from hybridopt.execution.transpilation import PlacementOptions
 
 DEVICES = ("CPU", "GPU", "auto")
@@ -74,12 +76,22 @@ class AerExecutor(RandomStream, StateExecutor):
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
         seed_transpiler: Seed of the transpiler.
+        readout_mitigation: ``"inverse"`` corrects readout errors by the inverse of their confusion
+            matrices; None for no correction. It is linear, so that gradient rules stay exact. With
+            shots, values are unbiased but vary more; probabilities can be negative. Errors of
+            gates, and quantum errors of ``measure``, are not corrected.
+        confusion: Confusion matrices for the correction; None for those of ``noise_model``. Either
+            one 2x2 matrix per qubit of the device, one matrix of all n qubits (n at most 10), or a
+            dict of matrices by device qubit or by tuple of device qubits. Entry (i, j) is the
+            probability to read outcome j if it is i, as in Aer's `ReadoutError`: rows sum to 1. The
+            first qubit is the least significant bit.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type, such as ``shots=1e3``.
         ArgumentError: If a number is out of range or a name is unknown.
         DeviceError: If ``device`` is ``"GPU"`` and Aer finds no GPU.
-        UnsupportedError: If the method cannot simulate the noise or run the strategy.
+        UnsupportedError: If the method cannot simulate the noise or run the strategy, or if no
+            readout error can be corrected.
 
     Example:
         >>> from hybridopt import AerExecutor
@@ -107,6 +119,8 @@ class AerExecutor(RandomStream, StateExecutor):
         layout: Sequence[int] | None = None,
         optimization_level: int = 1,
         seed_transpiler: int = 0,
+        readout_mitigation: str | None = None,
+        confusion: object | None = None,
     ) -> None:
         self.device = _checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
@@ -125,9 +139,14 @@ class AerExecutor(RandomStream, StateExecutor):
         options = _placement(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
         self._check_combination()
+        mitigation = _mitigation(self.noise, readout_mitigation, confusion)
+        self.readout_mitigation = readout_mitigation
+        self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
         limits = Limits(self.max_memory)
-        self._strategies = Strategies(*simulated, limits, self.strategy, self._truncation())
+        self._strategies = Strategies(
+            *simulated, limits, self.strategy, self._truncation(), mitigation
+        )
         super().__init__(self.seed)
         self._lock = Lock()
 
@@ -207,7 +226,8 @@ class AerExecutor(RandomStream, StateExecutor):
                 "smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
-        job = replace(job, stream=stream, shots=job.shots_for(self.shots))
+        readout = self._strategies.mitigated(job.program, job.readout)
+        job = replace(job, stream=stream, shots=job.shots_for(self.shots), readout=readout)
         if job.readout.is_constant:  # only multiples of the identity
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
         result = np.zeros(shape)
@@ -251,6 +271,9 @@ class AerExecutor(RandomStream, StateExecutor):
         limits = ""
         if self._truncation():
             limits = f", max_bond_dimension={self.max_bond_dimension}, truncation={self.truncation}"
+        if self.readout_mitigation is not None:
+            noise += f", readout_mitigation={self.readout_mitigation!r}"
+            noise += "" if self.confusion is None else ", confusion=..."
         return (
             f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
             f"precision={self.precision!r}, seed={self.seed}{limits}{noise})"
@@ -338,6 +361,22 @@ def _placement(
             f"`layout` must name at least one device qubit, each once (got {layout})."
         )
     return PlacementOptions(qubits, level, seed)
+
+
+def _mitigation(
+    noise: Noise | None, readout_mitigation: object, confusion: object
+) -> ReadoutMitigation | None:
+    device = None if noise is None else noise.device
+    num_qubits = None if device is None else device.num_qubits
+    given = checked_mitigation(readout_mitigation, confusion, num_qubits)
+    if readout_mitigation is None:
+        return None
+    if noise is None:
+        raise UnsupportedError(
+            "`readout_mitigation` must be None without noise, as there is nothing to correct (got "
+            f"{readout_mitigation!r}). Leave it out, or give `noise_model`."
+        )
+    return mitigation_of_noise(noise) if given is None else given
 
 
 def _checked_device(device: object) -> str:
