@@ -23,7 +23,7 @@ REGISTRIES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "gradient rule": (GRADIENTS, "Use one of these before you save."),
 }
 SIMULATION = ("device", "shots", "method", "precision", "seed", "strategy")
-SETTINGS = (*SIMULATION, "max_bond_dimension", "truncation")
+SETTINGS = (*SIMULATION, "max_bond_dimension", "truncation", "readout_mitigation")
 WAY_OUT = "Pass `executor=` to `load` to replace the stored settings."
 
 
@@ -96,6 +96,9 @@ def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, An
     settings: dict[str, Any] = {name: getattr(executor, name) for name in SETTINGS}
     if executor.max_memory != physical_memory() // 2:  # the default depends on the machine
         settings["max_memory"] = executor.max_memory
+    if executor.confusion is not None:
+        matrices = {qubits: matrix.tolist() for qubits, matrix in executor.confusion.items()}
+        settings["confusion"] = to_plain(matrices)
     noise = executor.noise and _noise_to_plain(executor.noise)
     if executor.noise is not None and noise is None:
         return {"kind": "other", "reason": f"the noise {executor.noise} cannot be stored"}
@@ -113,7 +116,8 @@ def executor_from_plain(stored: dict[str, Any]) -> Executor:
     if stored["noise"] is not None and noise is None:
         raise CheckpointError(f"The installed Aer cannot read the stored noise model. {WAY_OUT}")
     try:
-        executor = AerExecutor(**stored["settings"], noise_model=noise)
+        settings = {name: from_plain(value) for name, value in stored["settings"].items()}
+        executor = AerExecutor(**settings, noise_model=noise)
         executor.load_state_dict(stored["state"])
     except (HybridOptError, TypeError) as error:
         raise CheckpointError(
