@@ -36,7 +36,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 Qubits = tuple[int, ...]
 Matrix = Float64[np.ndarray, "_ _"]
 Integers = Integer[np.ndarray, " _"]
-Distribution = Float64[np.ndarray, "*cells outcomes"]
+Distribution = Float64[np.ndarray, "*cells _"]
 MAX_BLOCK_QUBITS = 10  # a matrix on 10 qubits has a million entries
 SUM_TOLERANCE = 1e-6  # of the sum of a row, as of frequencies in single precision
 MAX_CONDITION = 1e6  # condition number; the variance would grow by its square
@@ -107,7 +107,7 @@ class ReadoutMitigation:
                 "per qubit."
             )
         inverses = [_inverse_of(block, matrix, measured) for block, matrix in blocks.items()]
-        inverse = ReadoutInverse(len(measured), tuple(inverses))
+        inverse = ReadoutInverse(len(measured), len(wanted), tuple(inverses))
         return tuple(device_qubits.index(qubit) for qubit in measured), inverse
 
     def _of_others(self, qubits: Collection[int]) -> dict[Qubits, Matrix]:
@@ -125,12 +125,14 @@ class ReadoutInverse:
     """Inverse confusion matrices of measured qubits, as the tensor product of blocks.
 
     Attributes:
-        num_qubits: Number of measured qubits; an outcome has one bit per qubit.
+        num_measured: Number of measured qubits; a reported outcome has one bit per qubit.
+        num_wanted: Number of qubits of the results, the least significant bits of an outcome.
         blocks: Bits of each block in the outcome, the least significant first, and the inverse of
             its confusion matrix.
     """
 
-    num_qubits: int
+    num_measured: int
+    num_wanted: int
     blocks: tuple[tuple[Qubits, Matrix], ...]
 
     @property
@@ -140,16 +142,17 @@ class ReadoutInverse:
         return math.prod(norms) ** 2
 
     def quasi_probabilities(self, distribution: Distribution) -> Distribution:
-        """Return the probabilities of the true outcomes, from those of the reported outcomes.
+        """Return the probabilities of the true outcomes of the wanted qubits.
 
-        Those from relative frequencies can be negative, but sum to 1. With matrices of one qubit,
-        the cost is the number of qubits times the number of outcomes.
+        ``distribution`` has the probabilities or frequencies of the reported outcomes. Results from
+        frequencies can be negative, but sum to 1. With matrices of one qubit, the cost is the
+        number of qubits times the number of outcomes.
         """
-        return self._applied(distribution, [inverse for _, inverse in self.blocks])
+        return self._applied(distribution, [*map(self._marginal, self.blocks)])
 
     def variances(self, distribution: Distribution) -> Distribution:
         """Return the variance per shot of each quasi-probability."""
-        squares = self._applied(distribution, [inverse**2 for _, inverse in self.blocks])
+        squares = self._applied(distribution, [self._marginal(one) ** 2 for one in self.blocks])
         return np.asarray(squares - self.quasi_probabilities(distribution) ** 2)
 
     def parities(
@@ -172,10 +175,16 @@ class ReadoutInverse:
                 result *= (inverse @ signs)[_bits_at(reported, places)]
         return result
 
+    def _marginal(self, block: tuple[Qubits, Matrix]) -> Matrix:
+        """Return the inverse matrix of a block, summed over the true outcomes of other qubits."""
+        places, inverse = block
+        wanted = [number for number, place in enumerate(places) if place < self.num_wanted]
+        return np.asarray(inverse @ _marginals(len(places), wanted))
+
     def _applied(self, distribution: Distribution, matrices: Sequence[Matrix]) -> Distribution:
         """Return the product of row vectors with one matrix per block."""
         cells = distribution.shape[:-1]
-        tensor = distribution.reshape(*cells, *(2 for _ in range(self.num_qubits)))
+        tensor = distribution.reshape(*cells, *(2 for _ in range(self.num_measured)))
         for (places, _), matrix in zip(self.blocks, matrices, strict=True):
             axes = [tensor.ndim - 1 - place for place in reversed(places)]
             last = range(tensor.ndim - len(axes), tensor.ndim)
@@ -183,7 +192,9 @@ class ReadoutInverse:
             table = moved.reshape(*moved.shape[: -len(axes)], len(matrix))
             # a sum of products, because the rounding of BLAS depends on the number of cells
             product = sum(table[..., k, None] * row for k, row in enumerate(matrix))
-            tensor = np.moveaxis(np.asarray(product).reshape(moved.shape), last, axes)
+            kept = [2 if place < self.num_wanted else 1 for place in reversed(places)]
+            product = np.asarray(product).reshape(*moved.shape[: -len(axes)], *kept)
+            tensor = np.moveaxis(product, last, axes)
         return np.ascontiguousarray(tensor).reshape(*cells, -1)
 
 
@@ -209,9 +220,15 @@ def _without_idle_qubits(matrix: Matrix, read: Sequence[int]) -> Matrix:
     count = len(matrix).bit_length() - 1
     numbers = np.arange(len(matrix))
     true = numbers[(numbers & sum(1 << k for k in range(count) if k not in read)) == 0]
-    columns = np.zeros((len(matrix), 1 << len(read)))
-    columns[numbers, _bits_at(numbers, tuple(read))] = 1.0
-    return np.asarray(matrix[true] @ columns)
+    return np.asarray(matrix[true] @ _marginals(count, read))
+
+
+def _marginals(count: int, kept: Sequence[int]) -> Matrix:
+    """Return the matrix that sums the outcomes of some qubits over those of the others."""
+    numbers = np.arange(1 << count)
+    columns = np.zeros((len(numbers), 1 << len(kept)))
+    columns[numbers, _bits_at(numbers, tuple(kept))] = 1.0
+    return columns
 
 
 def _blocks(confusion: object, num_qubits: int | None) -> Iterator[tuple[Any, object]]:

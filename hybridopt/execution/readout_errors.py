@@ -43,6 +43,29 @@ def checked_mitigation(
     return ReadoutMitigation.from_confusion(confusion, num_qubits)
 
 
+def mitigation_for(
+    noise: Noise | None, readout_mitigation: object, confusion: object
+) -> ReadoutMitigation | None:
+    """Return the mitigation of a simulation; None without ``readout_mitigation``.
+
+    Raises:
+        ArgumentTypeError: If an argument has the wrong type.
+        ArgumentError: If ``readout_mitigation`` is unknown or missing, or a matrix is not valid.
+        UnsupportedError: If there is no noise, or if it has no readout errors.
+    """
+    device = None if noise is None else noise.device
+    num_qubits = None if device is None else device.num_qubits
+    given = checked_mitigation(readout_mitigation, confusion, num_qubits)
+    if readout_mitigation is None:
+        return None
+    if noise is None:
+        raise UnsupportedError(
+            "`readout_mitigation` must be None without noise, as there is nothing to correct (got "
+            f"{readout_mitigation!r}). Leave it out, or give `noise_model`."
+        )
+    return mitigation_of_noise(noise) if given is None else given
+
+
 def mitigation_of_noise(noise: Noise) -> ReadoutMitigation:
     """Return the mitigation of the readout errors that a simulation has.
 

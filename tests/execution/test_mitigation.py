@@ -110,8 +110,21 @@ def test_qubits_with_correlated_errors_are_measured_too():
     mitigation = ReadoutMitigation.from_confusion({(7, 4): matrix, 5: SINGLE[0]})
     measured, inverse = mitigation.measured((1,), (5, 7, 4), busy=(4, 5, 7))
     assert measured == (1, 2)  # the qubits of the program on 7 and 4
-    true = np.array([0.1, 0.2, 0.3, 0.4])
-    np.testing.assert_allclose(inverse.quasi_probabilities(true @ matrix), true, atol=1e-14)
+    reported = np.array([0.1, 0.2, 0.3, 0.4]) @ matrix
+    coefficients = np.linalg.inv(matrix) @ [[1, 0], [0, 1], [1, 0], [0, 1]]  # of qubit 7
+    found = inverse.quasi_probabilities(reported)
+    np.testing.assert_allclose(found, [0.4, 0.6], rtol=0, atol=1e-14)
+    variances = reported @ coefficients**2 - found**2
+    np.testing.assert_allclose(inverse.variances(reported), variances, rtol=0, atol=1e-14)
+
+
+def test_some_qubits_of_two_blocks_are_read_in_any_order():
+    blocks = {(3, 0): random_matrix(2, 5), (1, 2): random_matrix(2, 6)}
+    measured, inverse = ReadoutMitigation.from_confusion(blocks).measured((2, 3), range(4))
+    assert measured == (2, 3, 0, 1)
+    true = np.random.default_rng(4).dirichlet(np.ones(16), 3)  # bits: qubits 2, 3, 0, 1
+    found = inverse.quasi_probabilities(true @ dense(blocks, measured))
+    np.testing.assert_allclose(found, true.reshape(3, 4, 4).sum(axis=1), rtol=0, atol=1e-14)
 
 
 def test_idle_qubits_of_a_block_are_in_state_0():

@@ -93,7 +93,7 @@ class Translation:
 
     def _exact(self, program: CircuitProgram, settings: Settings) -> Translated:
         """Return one circuit without barriers and delays, which do not change an exact state."""
-        circuit = program.template[0].copy()
+        circuit = program.body[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
         basis = (KEPT_GATES & self._known) - NOT_BOUND_BY_AER - NOT_GATES
         done = write_in_basis(circuit, basis, "the method")
@@ -134,7 +134,7 @@ class Translation:
         self, program: CircuitProgram, noise: Noise
     ) -> tuple[QuantumCircuit, tuple[int, ...], tuple[int, ...]]:
         """Return the circuit, its device qubits, and the place of each qubit of the program."""
-        circuit, _, _ = program.template
+        circuit, _, _ = program.body
         if program.device_qubits is not None:
             return circuit, program.device_qubits, tuple(range(program.num_qubits))
         if program not in self._placed:

@@ -69,8 +69,7 @@ SOURCES = {
 
 
 def outputs(executor: AerExecutor, job: Job) -> np.ndarray:
-    result = executor.run(job)
-    return getattr(result, "values", result)
+    return executor.run(job).values
 
 
 def layer_with(executor: AerExecutor, observables=LABELS) -> CircuitLayer:
