@@ -108,6 +108,11 @@ class Probabilities:
         total = kept.sum(-1, keepdims=True)
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome in a weighted sum of joint probabilities."""
+        assert not self.given
+        return [cotangent]
+
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
         """Return the outputs from the counts of outcomes of each setting."""
         (setting,) = self.settings(program)
@@ -211,6 +216,10 @@ class Expectations:
             return values
         variances = sum((g.variances(d) for g, d in pairs), start=np.zeros_like(values))
         return np.concatenate([values, variances], axis=-1)
+
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome per setting in a weighted sum of the outputs."""
+        return [group.outcome_weights(cotangent) for group in self.groups]
 
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
         """Return the outputs from the counts of outcomes of each setting."""

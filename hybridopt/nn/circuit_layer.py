@@ -38,7 +38,7 @@ from hybridopt.execution import (
 )
 from hybridopt.execution.placed_readout import place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
-from hybridopt.gradients.cost import forward_cost, gradient_cost, times
+from hybridopt.gradients.cost import times, training_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.parameter_map import AngleMap
@@ -222,7 +222,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         ):
             if self.gradient.name == "parameter-shift" and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
-        lines.append(f"Rule {self.gradient.explain(program)}.")
+        lines.append(f"Rule {self.gradient.explain_for(self._evaluation())}.")
         return "\n".join(lines)
 
     def step_cost(
@@ -242,7 +242,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
             x = weight.new_empty((1, self.in_features), requires_grad=input_gradient)
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
-        cost = forward_cost(evaluation) + gradient_cost(evaluation, self.gradient, needs)
+        cost = training_cost(evaluation, self.gradient, needs)
         return times(1 if self._are_equal(samples) else samples, cost)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:

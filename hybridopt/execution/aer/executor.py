@@ -19,10 +19,11 @@ from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ArgumentError, DeviceError, ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
+from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
-from hybridopt.execution.executor import Cost, StateExecutor
+from hybridopt.execution.executor import Cost, ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
@@ -154,9 +155,9 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors are available, as the adjoint rule requires."""
-        exact = self.shots is None and self.noise is None
-        return exact and self.method in {"automatic", "statevector"}
+        """Whether exact state vectors, or density matrices with noise, are available."""
+        method = "statevector" if self.noise is None else "density_matrix"
+        return self.shots is None and self.method in {"automatic", method}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
@@ -225,15 +226,29 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
-    ) -> AdjointState:
-        """Return an evaluation by state vectors; raise UnsupportedError with shots or noise."""
+    ) -> ForwardRecord:
+        """Return an evaluation by state vectors, or by density matrices with noise.
+
+        Raises:
+            UnsupportedError: If there are shots, or if errors depend on angles.
+            ResourceError: If the states of one sample do not fit into `max_memory`.
+        """
         if not self.holds_states:
             raise UnsupportedError(
-                f"{self!r} must have exact state vectors, without shots or noise."
+                f"{self!r} must have exact state vectors, or exact density matrices with noise."
             )
+        if self.noise is not None:
+            with self._lock:
+                circuit, measured = self._strategies.transfer_circuit(program, readout)
+            limit = self.max_memory
+            return DensityAdjoint(circuit, measured, needs, limit, self._count_settings)
         # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
+
+    def _count_settings(self, count: int) -> None:
+        with self._lock:
+            self._strategies.simulator("density_matrix").state.counted += Cost(count)
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
