@@ -57,7 +57,7 @@ def find_backend(backend: object) -> BackendV2 | None:
     """Return a backend, given as an instance or by the name of a fake of qiskit-ibm-runtime."""
     if backend is None or isinstance(backend, BackendV2):
         return backend
-    expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane' or 'FakeBrisbane', or None"
+    expected = "a qiskit BackendV2, the name of a fake backend such as 'FakeManilaV2', or None"
     name = _validation.instance("backend", backend, str, expected)
     try:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2

@@ -35,7 +35,9 @@ def command(
 ) -> None:
     """Train a network, convert it to a circuit, train it there, convert it back, fine-tune."""
     epochs_of = start_epochs, epochs, fine_tuning_epochs
-    settings = RunSettings(data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor)
+    settings = RunSettings(
+        data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor
+    )
     output_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
