@@ -200,8 +200,8 @@ class _Job:
         """Return the executor that the settings name; None for Aer."""
         if self.settings.executor is None:
             return None
-        of = {"shots": self.settings.shots, "seed": self.settings.seed}
-        return executor_from_text(self.settings.executor, **of)
+        shots, seed = self.settings.shots, self.settings.seed
+        return executor_from_text(self.settings.executor, shots=shots, seed=seed)
 
     def converted(
         self, bridge: str, network: nn.Module, executor: Executor | None = None
@@ -209,6 +209,8 @@ class _Job:
         options: dict[str, Any] = {"scale": SCALE, "merge": "epoch"}
         if bridge == "random-subspace":
             options = {"seed": self.settings.seed}
+        if executor is not None:
+            options["synthesis"] = "gates"  # a device, and noise, need them
         return to_quantum(network, bridge, executor=executor or self.executor(network), **options)
 
     def fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:
