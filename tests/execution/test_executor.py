@@ -23,10 +23,10 @@ from hybridopt.execution import (
     Cost,
     Executor,
     Metered,
-    PendingResult,
     Result,
     StateExecutor,
 )
+from tests.execution.relays import Relay, Remote
 
 METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
 
@@ -42,32 +42,6 @@ def test_methods_have_the_arguments_of_the_base_class():
     for name in METHODS:
         promised = list(inspect.signature(getattr(Executor, name)).parameters)
         assert list(inspect.signature(getattr(AerExecutor, name)).parameters) == promised
-
-
-class Relay(Executor):
-    """Executor with the abstract methods only."""
-
-    def __init__(self, noise_model=None) -> None:
-        self._inner = AerExecutor(noise_model=noise_model)
-
-    shots = property(lambda self: self._inner.shots)
-    usage = property(lambda self: self._inner.usage)
-    has_noise = property(lambda self: self._inner.has_noise)
-
-    def check(self, program, readout):
-        self._inner.check(program, readout)
-
-    def run(self, job):
-        return self._inner.run(job)
-
-    def explain(self, job):
-        return self._inner.explain(job)
-
-    def state_dict(self):
-        return self._inner.state_dict()
-
-    def load_state_dict(self, state):
-        self._inner.load_state_dict(state)
 
 
 def test_other_executors_need_no_placement():
@@ -104,34 +78,6 @@ def test_costs_add_and_subtract():
     assert (first + service) * 2 == Cost(10, 140, 6, 4, 3.0)
     assert repr(first) == "Cost(settings=5, shots=70, runs=3)"
     assert repr(first + service) == "Cost(settings=5, shots=70, runs=3, jobs=2, seconds=1.5)"
-
-
-class Remote(Relay):
-    """Executor that notes the order in which jobs are submitted and results are waited for."""
-
-    is_remote = True
-
-    def __init__(self, **options) -> None:
-        self._inner = AerExecutor(**options)
-        self.events: list[str] = []
-
-    def submit(self, job):
-        self.events.append(f"submit {len(job.shared)}x{len(job.rows)}")
-        return Waiting(self, job)
-
-    def run(self, job):
-        return self.submit(job).result()
-
-
-class Waiting(PendingResult):
-    def __init__(self, remote, job):
-        self.remote, self.job, self.done = remote, job, None
-
-    def result(self):
-        if self.done is None:
-            self.remote.events.append(f"wait {len(self.job.shared)}x{len(self.job.rows)}")
-            self.done = self.remote._inner.run(self.job)
-        return self.done
 
 
 def rotated(executor, **options) -> CircuitLayer:

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
-from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
+from hybridopt.bridges.memory.autograd import Read, read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
 from hybridopt.bridges.memory.walsh import walsh_columns
@@ -44,6 +45,7 @@ from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import Cost, Executor, Probabilities, StateExecutor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import cost_of
+from hybridopt.nn.parameter_map import is_transformed
 
 FORMS = ("residual", "full")
 
@@ -246,7 +248,12 @@ class MemoryCircuit(CosineSource):
         """Return cos(theta) as it is read."""
         deltas = self.deltas(angles)
         if self.chain is None:
-            return read_cosines(deltas, self.reader.read, known)
+            read: Read = self.reader.read
+            unknown = torch.is_grad_enabled() and deltas.requires_grad and known is None
+            on_values = not (deltas.is_meta or is_transformed(deltas))
+            if self.executor.is_remote and unknown and on_values:
+                read = self.reader.submitted(np.pi / 2 + deltas.detach().cpu().numpy())
+            return read_cosines(deltas, read, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
 
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:

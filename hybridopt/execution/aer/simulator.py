@@ -26,6 +26,8 @@ AMPLITUDES_OF_SMALL_TABLES = 1 << 13
 AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15  # measured: from here on, fusion to three qubits is faster
 
+_THREADS: list[int] = []  # largest number per call in this process, if it is limited
+
 DISCARDED = re.compile(r"discarded_value=([0-9.eE+-]+)")
 
 Data = dict[str, Any]  # saved data of one run, by label
@@ -112,12 +114,14 @@ class Simulator:
         """Cost of all runs."""
         return self.state.tally.cost
 
-    def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
+    def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
         circuits = [request.circuit for request in requests]
         if any(request.binds for request in requests):
             options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
             options.setdefault("runtime_parameter_bind_enable", True)
+        for limit in _THREADS:
+            options["max_parallel_threads"] = min(limit, options.get("max_parallel_threads", limit))
         state = self.state
         if state.backend is None:
             of = {"method": self.method, "device": self.device, "precision": self.precision}
@@ -162,6 +166,14 @@ class Simulator:
             logs = (one.metadata.get("MPS_log_data", "") for one in result.results)
             log = max([log, *logs], key=len)
         return math.fsum(map(float, DISCARDED.findall(log)))
+
+
+def limit_threads(count: int) -> None:
+    """Limit the threads of every call of Aer in this process, as in a worker of a cluster.
+
+    ``OMP_NUM_THREADS`` has no effect once Aer is loaded.
+    """
+    _THREADS[:] = [count]
 
 
 def _failure(reason: object) -> ExecutionError:
