@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hybridopt.circuits import load_circuit, save_circuit
     from hybridopt.compare import Budget, Method, Study, Tuning, compare, load_study, recommend
     from hybridopt.data import Dataset, load_dataset
-    from hybridopt.execution import AerExecutor, Cost, DaskExecutor
+    from hybridopt.execution import AerExecutor, Cost, DaskExecutor, PrimitiveExecutor
     from hybridopt.nn import CircuitLayer, DressedCircuit
     from hybridopt.qiskit_ml import from_qnn
     from hybridopt.storage import load, save
@@ -54,6 +54,7 @@ __all__ = [
     "Cost",
     "DaskExecutor",
     "DressedCircuit",
+    "PrimitiveExecutor",
     "QuantumNetwork",
     "from_qnn",
     "load",
@@ -76,7 +77,7 @@ _HOMES = {
     "circuits": ("load_circuit", "save_circuit"),
     "compare": ("Budget", "Method", "Study", "Tuning", "compare", "load_study", "recommend"),
     "data": ("Dataset", "load_dataset"),
-    "execution": ("AerExecutor", "Cost", "DaskExecutor"),
+    "execution": ("AerExecutor", "Cost", "DaskExecutor", "PrimitiveExecutor"),
     "nn": ("CircuitLayer", "DressedCircuit"),
     "qiskit_ml": ("from_qnn",),
     "storage": ("load", "save"),

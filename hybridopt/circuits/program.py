@@ -1,27 +1,40 @@
-"""Lowered circuit: fixed gates and rotations in order, and grouped into layers."""
+"""Programs: families of circuits, their angles, templates and fingerprints."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
+from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
 from hybridopt.circuits.amplitudes import AmplitudeInput
-from hybridopt.circuits.gates import Angle, AngleRule, Family, LocalGate, ShiftRule
+from hybridopt.circuits.fingerprint import digest
+from hybridopt.circuits.gates import Angle, AngleRule, Family, ShiftRule
 from hybridopt.circuits.instructions import NOT_GATES
+from hybridopt.circuits.steps import FixedGate, Layer, NativeGate, Rotation, Step, take
 
 Derived = TypeVar("Derived")
-Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
+Rows = Float64[np.ndarray, "B R"]
+SharedRows = Float64[np.ndarray, "S O"]
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it modulo 1 are all different
 BYTES_PER_STATE_AMPLITUDE = 80  # measured: state, saved copy, numpy copies, probabilities, shots
+
+
+class Template(NamedTuple):
+    """Circuit with free angles, in gates of hardware; it holds each of its parameters."""
+
+    circuit: QuantumCircuit
+    rows: Sequence[Parameter]  # in the order of the columns of `Program.template_angles`
+    shared: Sequence[Parameter]
 
 
 class Program(ABC):
@@ -63,100 +76,52 @@ class Program(ABC):
     def working_memory(self) -> int:
         """Return an upper bound of the memory for one circuit, in bytes."""
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal circuits, in all processes.
 
-@dataclass(frozen=True, eq=False)
-class FixedGate:
-    """Gate without a free angle, and its qubits."""
-
-    gate: Instruction
-    qubits: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Rotation:
-    """Rotation by one angle that no other gate has."""
-
-    family: Family
-    qubits: tuple[int, ...]  # in the order of the family
-    angle: int  # index in its table
-    per_sample: bool  # True for the table of row angles, False for shared angles
+        The default is made from the numbers of qubits and angles, and from the circuit bound at
+        fixed angles in which no two are equal. A program whose circuit depends on the angles in
+        another way, such as by a threshold, needs a fingerprint of its own.
+        """
+        return _bound_fingerprint(self)
 
     @property
-    def frames(self) -> dict[int, object]:
-        """Frame of each qubit; rotations commute if they have equal frames on common qubits."""
-        names = self.family.frames
-        pauli = set(names) <= {"X", "Y", "Z"}
-        return {
-            qubit: name if pauli else (name, self.qubits)
-            for qubit, name in zip(self.qubits, names, strict=True)
-        }
+    def template(self) -> Template | None:
+        """Circuit with free angles, which executors of hardware transpile once per program.
 
-    def gates(self, angle: Angle) -> list[FixedGate]:
-        """Return the rotation by this angle [rad]."""
-        return self.placed(self.family.gates(angle))
+        None is the default: such executors then transpile the circuit of each row of angles.
+        `template_angles` returns the values of its parameters. The bound template and the circuit
+        of `bind` have the same state. Keep circuit and parameters together, as each program has
+        parameters of its own.
+        """
+        return None
 
-    def phases(self, angle: Angle) -> FixedGate:
-        """Return the rotation in its frame, as a diagonal gate."""
-        return self.placed((self.family.phases(angle),))[0]
+    def template_angles(self, rows: Rows, shared: SharedRows) -> tuple[Rows, SharedRows]:
+        """Return the values of the parameters of `template` [rad], for tables of a job.
 
-    def placed(self, local: tuple[LocalGate, ...]) -> list[FixedGate]:
-        """Return gates on qubits of the rotation as gates on qubits of the program."""
-        return [FixedGate(gate, tuple(self.qubits[place] for place in at)) for gate, at in local]
+        By default, parameters are the angles themselves.
+        """
+        return rows, shared
 
 
-@dataclass(frozen=True, eq=False)
-class FreeAngle:
-    """Free angle of a native gate."""
-
-    position: int  # in ``gate.params``
-    angle: int  # index in its table, as in `Rotation`
-    per_sample: bool
-    rule: AngleRule
+def fingerprint_of(program: Program) -> str:
+    """Return the fingerprint of any program, also of one that does not inherit from `Program`."""
+    own = getattr(program, "fingerprint", None)
+    return _bound_fingerprint(program) if own is None else cast(str, own)
 
 
-@dataclass(frozen=True, eq=False)
-class NativeGate:
-    """Gate of Qiskit with free angles that is not decomposed, for noise models and hardware."""
-
-    gate: Instruction
-    qubits: tuple[int, ...]
-    free_angles: tuple[FreeAngle, ...]
-
-    def at(self, row: list[Angle], shared: list[Angle]) -> FixedGate:
-        """Return the gate at these angles [rad]."""
-        params = list(self.gate.params)
-        for free in self.free_angles:
-            params[free.position] = (row if free.per_sample else shared)[free.angle]
-        gate = self.gate.copy()
-        gate.params = params
-        return FixedGate(gate, self.qubits)
+def template_of(program: Program) -> Template | None:
+    """Return the template of any program, also of one that does not inherit from `Program`."""
+    return getattr(program, "template", None)
 
 
-Step = FixedGate | Rotation | NativeGate
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """Fixed gates in order, then rotations that commute, each diagonal in its frame."""
-
-    fixed: tuple[FixedGate, ...]
-    rotations: tuple[Rotation, ...]
-
-
-def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[FixedGate]]:
-    """Return the gates into the frames of the rotations of a layer, and the gates out of them."""
-    into: list[FixedGate] = []
-    out: list[FixedGate] = []
-    framed: set[int] = set()
-    for rotation in rotations:
-        gates = rotation.placed(rotation.family.into_frame)
-        new = [item for item in gates if not framed.issuperset(item.qubits)]
-        touched = {qubit for item in new for qubit in item.qubits}
-        into += new
-        gates = rotation.placed(rotation.family.out_of_frame)
-        out += [item for item in gates if touched.issuperset(item.qubits)]
-        framed |= touched
-    return into, out
+def _bound_fingerprint(program: Program) -> str:
+    num_rows, num_shared = program.num_row_angles, program.num_shared_angles
+    angles = np.arange(1, num_rows + num_shared + 1) * GOLDEN % 1  # positive, also as amplitudes
+    circuit = program.bind(angles[:num_rows], angles[num_rows:])
+    device_qubits = getattr(program, "device_qubits", None)
+    return digest("bound", num_rows, num_shared, device_qubits, circuit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,10 +195,18 @@ class CircuitProgram(Program):
         steps = [s for s in self.steps if isinstance(s, Rotation) or s.gate.name not in NOT_GATES]
         layers = []
         while steps:  # in turn, fixed gates and rotations that can move to the front
-            fixed, steps = _take(steps, FixedGate)
-            rotations, steps = _take(steps, Rotation)
+            fixed, steps = take(steps, FixedGate)
+            rotations, steps = take(steps, Rotation)
             layers.append(Layer(tuple(fixed), tuple(rotations)))
         return tuple(layers)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal gates, qubits and places of angles, in all processes."""
+        numbers = self.num_qubits, self.num_row_angles, self.num_shared_angles
+        start = None if self.amplitudes is None else self.amplitudes.qubits
+        steps = [step.content() for step in self.steps]
+        return digest("gates", numbers, self.device_qubits, start, steps)
 
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
         """Return a value made from the program; it is made once and cached."""
@@ -243,11 +216,16 @@ class CircuitProgram(Program):
         return cast(Derived, kept[key])
 
     @cached_property
-    def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
-        """Circuit with one parameter per angle, its row parameters and its shared parameters."""
+    def body(self) -> Template:
+        """Circuit with one parameter per angle; amplitudes have parameters, but no start state."""
         rows = ParameterVector("row", self.num_row_angles)
         shared = ParameterVector("shared", self.num_shared_angles)
-        return self._circuit(list(rows), list(shared)), rows, shared
+        return Template(self._circuit(list(rows), list(shared)), rows, shared)
+
+    @property
+    def template(self) -> Template | None:
+        """Circuit with one parameter per angle; None with amplitudes, which each row prepares."""
+        return self.body if self.amplitudes is None else None
 
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """Return the circuit at these angles [rad]."""
@@ -279,21 +257,3 @@ class CircuitProgram(Program):
             for item in placed:
                 circuit.append(item.gate, item.qubits, copy=False)
         return circuit
-
-
-def _take(steps: list[Step], kind: type[Kind]) -> tuple[list[Kind], list[Step]]:
-    """Split off the steps of a kind that can move to the front; rotations must share frames."""
-    taken: list[Kind] = []
-    left: list[Step] = []
-    blocked: set[int] = set()
-    frames: dict[int, object] = {}
-    for step in steps:
-        if isinstance(step, kind) and blocked.isdisjoint(step.qubits):
-            own = step.frames if isinstance(step, Rotation) else {}
-            if all(frames.get(qubit, frame) == frame for qubit, frame in own.items()):
-                taken.append(step)
-                frames.update(own)
-                continue
-        blocked.update(step.qubits)
-        left.append(step)
-    return taken, left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
@@ -12,20 +12,31 @@ from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
 from hybridopt.execution.result import FinishedResult, PendingResult, Result
 
+Lowering = Literal["whole", "elementary"]
+
 
 class Metered(ABC):
     """Base class of everything that counts its cost and draws from a resumable random stream.
 
     Attributes:
         shots: Number of shots per setting; None for exact simulation.
+        changeable: Names of `settings` that may differ when a run is resumed, such as limits.
     """
 
     shots: int | None
+    changeable: ClassVar[frozenset[str]] = frozenset({"seed"})  # the position is stored
 
     @property
     @abstractmethod
     def usage(self) -> Cost:
         """Cost since construction."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data: None, numbers, texts, lists, tuples and dicts.
+
+        `hybridopt.save` and checkpoints store them, so they must not contain secrets.
+        """
+        return {"shots": self.shots}
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -50,13 +61,16 @@ class Executor(Metered):
 
     is_remote: bool = False
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self  # copies of a network share their executor and its connections
+
     @property
     @abstractmethod
     def has_noise(self) -> bool:
         """Whether gates have errors, so that states are not pure."""
 
     @property
-    def lowering(self) -> Literal["whole", "elementary"]:
+    def lowering(self) -> Lowering:
         """Gates of lowered circuits.
 
         ``"whole"`` keeps gates that only a simulator runs as one; ``"elementary"`` decomposes

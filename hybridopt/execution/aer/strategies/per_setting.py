@@ -243,7 +243,7 @@ def bindings(
     program: CircuitProgram, rows: Float64[np.ndarray, "b R"], shared: Float64[np.ndarray, "s O"]
 ) -> dict[Parameter, list[float]]:
     """Return the values of each parameter, for all samples of each shared row in turn."""
-    _, row_parameters, shared_parameters = program.template
+    _, row_parameters, shared_parameters = program.body
     row_parameters = row_parameters[program.num_amplitudes :]
     rows = rows[:, program.num_amplitudes :]
     columns = [*np.tile(rows, (len(shared), 1)).T, *np.repeat(shared, len(rows), axis=0).T]

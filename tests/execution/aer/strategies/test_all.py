@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import qiskit_aer
+from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
+from hybridopt.execution import AerExecutor, Expectations, Job, Probabilities, Stream
+from hybridopt.execution.memory_budget import Limits
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import dense, job_of
 
@@ -111,6 +115,61 @@ def test_parts_of_a_job_draw_the_same_shots(way):
     # stacks of other sizes have other rounding errors, which may change a single shot
     difference = np.abs(AerExecutor(**options).run(part).values - whole[2:5, 1:3])
     assert np.count_nonzero(difference > 1e-9) <= 1
+
+
+def pieces_of(job: Job, generator: np.random.Generator) -> list[tuple[slice, slice, Job]]:
+    """Return the job in random pieces of samples, shared angles and settings."""
+    edges = [sorted({0, n, *generator.integers(1, n, 2)}) for n in (len(job.shared), len(job.rows))]
+    shared, rows = ([slice(*pair) for pair in itertools.pairwise(one)] for one in edges)
+    pieces = []
+    for s, r in itertools.product(shared, rows):
+        first = 0
+        for readout in job.readout.parts(int(generator.integers(1, 4))):
+            stream = Stream(6, s.start, r.start, first)
+            first += readout.num_settings
+            pieces.append((s, r, Job(job.program, readout, job.rows[r], job.shared[s], stream)))
+    return pieces
+
+
+@pytest.mark.parametrize("shots", [None, 300])
+@pytest.mark.parametrize("way", list(WAYS))
+def test_cut_jobs_keep_settings_and_shots(way, shots):
+    job = job_of("evolutions", 4, 5, stream=Stream(6))
+    options = {**WAYS[way], "shots": shots, "seed": 5}
+    whole, cut = AerExecutor(**options), AerExecutor(**options)
+    expected, found = whole.run(job).values, np.zeros((5, 4, 3))
+    for shared, rows, piece in pieces_of(job, np.random.default_rng(len(way))):
+        found[shared, rows] += cut.run(piece).values
+    assert (cut.usage.settings, cut.usage.shots) == (whole.usage.settings, whole.usage.shots)
+    difference = np.abs(found - expected)
+    if shots is None:
+        assert difference.max() <= (2e-15 if way != "matrix product state" else 1e-8)
+    else:  # other rounding errors may change a single shot
+        assert np.count_nonzero(difference > 1e-9) <= 1
+
+
+def test_settings_of_a_piece_are_cut_again_at_their_places():
+    strings = ("ZZZ", "XXX", "YYY", "XYZ", "ZXY")  # five settings
+    readout = Expectations(tuple(map(SparsePauliOp, strings)))
+    job = job_of("exchanges", 2, 2, readout=readout, stream=Stream(6))
+    options = {"strategy": "table", "shots": 100, "seed": 5}
+    expected = AerExecutor(**options).run(job).values
+    pieces, first, found = job.readout.parts(2), 0, 0.0
+    assert [piece.num_settings for piece in pieces] == [2, 2, 1]
+    for readout in pieces:
+        part = replace(job, readout=readout, stream=Stream(6, first_setting=first))
+        first += readout.num_settings
+        executor = AerExecutor(**options)
+        executor._strategies.limits = OneSetting(executor.max_memory)
+        found = found + executor.run(part).values
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+class OneSetting(Limits):
+    """Limits at which the probabilities of one setting fit into memory."""
+
+    def settings_at_once(self, num_qubits: int) -> int:
+        return 1
 
 
 @pytest.mark.parametrize("way", list(WAYS))
