@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -49,6 +50,7 @@ class Probabilities:
         ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
     """
 
+    is_summed: ClassVar[bool] = True  # there is one setting
     qubits: tuple[int, ...] | None = None
     given: tuple[tuple[int, int], ...] = ()
     _measured: tuple[int, ...] | None = field(init=False, default=None, repr=False)
@@ -187,6 +189,7 @@ class Expectations:
 
     Attributes:
         observables: Hermitian observables on all qubits of the program.
+        is_summed: Whether the outputs of the settings are added up, see `separate`.
 
     Raises:
         ArgumentError: If ``observables`` is empty, or one is not Hermitian or not finite.
@@ -195,6 +198,7 @@ class Expectations:
     observables: tuple[SparsePauliOp, ...]
     strings: PauliStrings = field(init=False)
     _span: tuple[int, int | None] = field(init=False, default=(0, None))  # groups that are read
+    is_summed: bool = field(init=False, default=True)
     _mitigation: tuple[ReadoutMitigation, DeviceQubits] | None = field(
         init=False, default=None, repr=False
     )
@@ -215,7 +219,7 @@ class Expectations:
     @property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal strings and coefficients, in all processes."""
-        return digest("expectations", self._content, self._span)
+        return digest("expectations", self._content, self._span, self.is_summed)
 
     @cached_property
     def _content(self) -> str:
@@ -252,8 +256,8 @@ class Expectations:
         return len(self.strings.members[slice(*self._span)])
 
     def num_outputs(self, program: Program) -> int:
-        """Return K, one per observable."""
-        return len(self.observables)
+        """Return K, one per observable; for separate settings, times their number."""
+        return len(self.observables) * (1 if self.is_summed else self.num_settings)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
@@ -263,13 +267,26 @@ class Expectations:
         """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
         if self.num_settings <= size:
             return [self]
-        first, end = self._span[0], self._span[0] + self.num_settings
-        starts = range(first, end, size)
-        parts = [copy.copy(self) for _ in starts]
-        for start, part in zip(starts, parts, strict=True):
-            part.__dict__.pop("groups", None)
-            object.__setattr__(part, "_span", (start, min(start + size, end)))
-        return parts
+        starts = range(0, self.num_settings, size)
+        return [self.between(first, min(first + size, self.num_settings)) for first in starts]
+
+    def between(self, first: int, end: int) -> Expectations:
+        """Return the readout of the settings from ``first`` up to ``end``."""
+        part = copy.copy(self)
+        part.__dict__.pop("groups", None)
+        start = self._span[0]
+        object.__setattr__(part, "_span", (start + first, start + end))
+        return part
+
+    def separate(self) -> Expectations:
+        """Return the readout with the outputs of each setting in turn, without constants.
+
+        A part of a job returns them, so that sums are in the order of the whole job. Variances of
+        their results are per shot.
+        """
+        part = copy.copy(self)
+        object.__setattr__(part, "is_summed", False)
+        return part
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
         """Return one setting per group of Pauli strings; none for multiples of the identity."""
@@ -293,21 +310,25 @@ class Expectations:
     def read(self, program: Program, distributions: Distributions) -> Values:
         """Return weighted sums of parities."""
         pairs = zip(self.groups, distributions, strict=True)
-        return sum((group.expectations(one) for group, one in pairs), start=self.constants)
+        return self._joined((g.expectations(one) for g, one in pairs), self.constants)
 
     def variances(self, program: Program, distributions: Distributions) -> Values:
         """Return the variance per shot of each output; settings are independent."""
         pairs = zip(self.groups, distributions, strict=True)
-        start = np.zeros_like(self.constants)
-        return sum((group.variances(one) for group, one in pairs), start=start)
+        none = np.zeros_like(self.constants)
+        return self._joined((g.variances(one) for g, one in pairs), none)
+
+    def _joined(self, terms: Iterable[Values], start: Values) -> Values:
+        """Return the sum of the terms of the settings, or the terms in turn."""
+        return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
-        values, variances = self.constants, np.zeros_like(self.constants)
-        for group, measured in zip(self.groups, counts, strict=True):
-            mean, variance = group.moments_of_counts(measured)
-            values, variances = values + mean, variances + variance
-        return values, variances
+        pairs = zip(self.groups, counts, strict=True)
+        moments = [group.moments_of_counts(measured) for group, measured in pairs]
+        none = np.zeros_like(self.constants)
+        values = self._joined((mean for mean, _ in moments), self.constants)
+        return values, self._joined((variance for _, variance in moments), none)
 
 
 Readout = Probabilities | Expectations

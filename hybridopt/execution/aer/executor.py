@@ -239,21 +239,12 @@ class AerExecutor(RandomStream, StateExecutor):
             ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ExecutionError: If Aer reports a failure.
         """
-        self._check_job(job)
-        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
-        sampled = job.shots_for(self.shots) is not None
-        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
-                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
-                "smaller batches, or read fewer qubits."
-            )
+        shape = self._checked_shape(job)
         stream = job.stream or Stream(self._next_call())
         readout = self._strategies.mitigated(job.program, job.readout)
         shots = job.shots_for(self.shots)
         job = replace(job, readout=readout, stream=stream, shots=shots, precision=None)
-        values, variances = np.zeros(shape), np.zeros(shape) if sampled else None
+        values, variances = np.zeros(shape), None if job.shots is None else np.zeros(shape)
         if job.readout.is_constant:  # only multiples of the identity
             values[:] = job.readout.read(job.program, [])
         elif values.size:
@@ -261,6 +252,8 @@ class AerExecutor(RandomStream, StateExecutor):
                 self._strategies.start_call()
                 for part in self._strategies.parts(job):
                     self._add(part, values, variances)
+                if variances is not None and job.readout.is_summed:
+                    variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
         return Result(values, variances)
 
@@ -320,10 +313,24 @@ class AerExecutor(RandomStream, StateExecutor):
         if checked.shots is not None:
             self._strategies.check(checked.program, checked.readout, checked.shots)
 
+    def _checked_shape(self, job: Job) -> tuple[int, int, int]:
+        """Check a job, and return the shape of its outputs, which must fit into memory."""
+        self._check_job(job)
+        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
+        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
+                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
+                "smaller batches, or read fewer qubits."
+            )
+        return shape
+
     def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
-        """Run a part of a job; add its values and, with shots, their variances."""
+        """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
-        sampler = None if job.shots is None else Sampler(self._entropy, job.stream)
+        entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
+        sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
             cells = np.ix_(part.shared, part.rows)
             per_shot = part.variances
@@ -334,9 +341,9 @@ class AerExecutor(RandomStream, StateExecutor):
                 values[cells] += job.readout.read(job.program, tables)
                 if variances is not None:
                     per_shot = job.readout.variances(job.program, tables)
-            if variances is not None and job.shots is not None:
+            if variances is not None:
                 assert per_shot is not None
-                variances[cells] += per_shot / job.shots
+                variances[cells] += per_shot
 
     def _measured(
         self, job: Job, part: PartialResult, sampler: Sampler | None

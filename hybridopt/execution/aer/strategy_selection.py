@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -99,9 +100,7 @@ class Strategies:
 
     def parts(self, job: Job) -> list[Job]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
-        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
-            return [job]
-        readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
+        readouts = job.readout.parts(self.settings_at_once(job))
         if len(readouts) == 1:
             return [job]
         jobs, first = [], job.stream.first_setting if job.stream else 0
@@ -110,6 +109,12 @@ class Strategies:
             jobs.append(replace(job, readout=readout, stream=stream))
             first += len(readout.settings(job.program))
         return jobs
+
+    def settings_at_once(self, job: Job) -> int:
+        """Return the largest number of settings whose probabilities fit into memory."""
+        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
+            return sys.maxsize
+        return self.limits.settings_at_once(job.program.num_qubits)
 
     def explain(self, job: Job) -> str:
         """Return the strategy of a job, its runs and the reason in words."""
