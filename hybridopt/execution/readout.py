@@ -72,7 +72,8 @@ class Probabilities:
     @property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal readouts, in all processes."""
-        return digest("probabilities", self.qubits, self.given)
+        correction = [] if self._inverse is None else [self._measured, self._inverse.blocks]
+        return digest("probabilities", self.qubits, self.given, *correction)
 
     @property
     def is_linear(self) -> bool:
@@ -224,7 +225,12 @@ class Expectations:
     @property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal strings and coefficients, in all processes."""
-        return digest("expectations", self._content, self._span, self.is_summed)
+        correction: list[object] = []
+        if self._mitigation is not None:
+            mitigation, (device_qubits, busy) = self._mitigation
+            blocks = sorted(mitigation.confusion.items())
+            correction = [blocks, mitigation.default, device_qubits, sorted(busy)]
+        return digest("expectations", self._content, self._span, self.is_summed, *correction)
 
     @cached_property
     def _content(self) -> str:
