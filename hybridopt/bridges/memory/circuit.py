@@ -199,8 +199,9 @@ def split_probabilities(probabilities: Float64[np.ndarray, " outcomes"]) -> Thet
     They estimate :math:`\cos\theta_k`. With S shots and :math:`p_0 = (1 - 1/N)^S`, the mean is
     :math:`(1 - p_0) \cos\theta_k` and the variance
     :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    Corrected probabilities can be negative. Their ratios are limited to those of probabilities.
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one
     cosines: Theta = np.divide(zero - one, total, out=np.zeros_like(total), where=total > 0)
-    return cosines
+    return np.clip(cosines, -1.0, 1.0, out=cosines)
