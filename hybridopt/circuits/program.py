@@ -114,7 +114,12 @@ def fingerprint_of(program: Program) -> str:
 
 
 def template_of(program: Program) -> Template | None:
-    """Return the template of any program, also of one that does not inherit from `Program`."""
+    """Return the template of any program, also of one that does not inherit from `Program`.
+
+    None if the program does not have ``template_angles``, too.
+    """
+    if not callable(getattr(program, "template_angles", None)):
+        return None
     return getattr(program, "template", None)
 
 
