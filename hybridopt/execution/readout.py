@@ -162,6 +162,11 @@ class Probabilities:
         unknown = np.full_like(spread, np.nan)
         return np.asarray(np.divide(spread, total, out=unknown, where=total > 0))
 
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome in a weighted sum of joint probabilities."""
+        assert not self.given
+        return [cotangent]
+
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
         (setting,) = self.settings(program)
@@ -321,6 +326,10 @@ class Expectations:
     def _joined(self, terms: Iterable[Values], start: Values) -> Values:
         """Return the sum of the terms of the settings, or the terms in turn."""
         return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
+
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome per setting in a weighted sum of the outputs."""
+        return [group.outcome_weights(cotangent) for group in self.groups]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
