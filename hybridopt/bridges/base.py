@@ -22,6 +22,7 @@ from hybridopt._modules import check_has_values, check_module, check_unwrapped
 from hybridopt.bridges.weight_structure import check_carried, fixed_entries
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Job
+from hybridopt.execution.executor import Lowering
 from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import GradientRule
 from hybridopt.gradients.cost import total_cost
@@ -284,6 +285,7 @@ class FormulaStream(RandomStream):
 
     usage = Cost()
     has_noise = False
+    lowering: Lowering = "whole"
 
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
         self.shots = _validation.optional_integer("shots", shots, minimum=1)

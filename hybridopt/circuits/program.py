@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Any, TypeVar, cast
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
+from qiskit.circuit import Instruction, Parameter, ParameterExpression, ParameterVector
 
 from hybridopt.circuits.amplitudes import AmplitudeInput
+from hybridopt.circuits.fingerprint import digest, operation_content
 from hybridopt.circuits.gates import Angle, AngleRule, Family, LocalGate, ShiftRule
 from hybridopt.circuits.instructions import NOT_GATES
 
@@ -21,7 +23,19 @@ Derived = TypeVar("Derived")
 Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
+Rows = Float64[np.ndarray, "B R"]
+SharedRows = Float64[np.ndarray, "S O"]
+PROBE = 0.8642  # [rad], of no meaning; the angle at which the gates of a rotation are compared
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it modulo 1 are all different
 BYTES_PER_STATE_AMPLITUDE = 80  # measured: state, saved copy, numpy copies, probabilities, shots
+
+
+class Template(NamedTuple):
+    """Circuit with free angles, in gates of hardware; it holds each of its parameters."""
+
+    circuit: QuantumCircuit
+    rows: Sequence[Parameter]  # in the order of the columns of `Program.template_angles`
+    shared: Sequence[Parameter]
 
 
 class Program(ABC):
@@ -63,6 +77,53 @@ class Program(ABC):
     def working_memory(self) -> int:
         """Return an upper bound of the memory for one circuit, in bytes."""
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal circuits, in all processes.
+
+        The default is made from the numbers of qubits and angles, and from the circuit bound at
+        fixed angles in which no two are equal. A program whose circuit depends on the angles in
+        another way, such as by a threshold, needs a fingerprint of its own.
+        """
+        return _bound_fingerprint(self)
+
+    @property
+    def template(self) -> Template | None:
+        """Circuit with free angles, which executors of hardware transpile once per program.
+
+        None is the default: such executors then transpile the circuit of each row of angles.
+        `template_angles` returns the values of its parameters. The bound template and the circuit
+        of `bind` have the same state. Keep circuit and parameters together, as each program has
+        parameters of its own.
+        """
+        return None
+
+    def template_angles(self, rows: Rows, shared: SharedRows) -> tuple[Rows, SharedRows]:
+        """Return the values of the parameters of `template` [rad], for tables of a job.
+
+        By default, parameters are the angles themselves.
+        """
+        return rows, shared
+
+
+def fingerprint_of(program: Program) -> str:
+    """Return the fingerprint of any program, also of one that does not inherit from `Program`."""
+    own = getattr(program, "fingerprint", None)
+    return _bound_fingerprint(program) if own is None else cast(str, own)
+
+
+def template_of(program: Program) -> Template | None:
+    """Return the template of any program, also of one that does not inherit from `Program`."""
+    return getattr(program, "template", None)
+
+
+def _bound_fingerprint(program: Program) -> str:
+    num_rows, num_shared = program.num_row_angles, program.num_shared_angles
+    angles = np.arange(1, num_rows + num_shared + 1) * GOLDEN % 1  # positive, also as amplitudes
+    circuit = program.bind(angles[:num_rows], angles[num_rows:])
+    device_qubits = getattr(program, "device_qubits", None)
+    return digest("bound", num_rows, num_shared, device_qubits, circuit)
+
 
 @dataclass(frozen=True, eq=False)
 class FixedGate:
@@ -70,6 +131,10 @@ class FixedGate:
 
     gate: Instruction
     qubits: tuple[int, ...]
+
+    def content(self) -> tuple[object, ...]:
+        """Return what identifies the step, for `digest`."""
+        return "fixed", operation_content(self.gate), self.qubits
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +156,10 @@ class Rotation:
             for qubit, name in zip(self.qubits, names, strict=True)
         }
 
+    def content(self) -> tuple[object, ...]:
+        """Return what identifies the step, for `digest`."""
+        return "rotation", _gates_digest(self.family), self.qubits, self.per_sample, self.angle
+
     def gates(self, angle: Angle) -> list[FixedGate]:
         """Return the rotation by this angle [rad]."""
         return self.placed(self.family.gates(angle))
@@ -102,6 +171,11 @@ class Rotation:
     def placed(self, local: tuple[LocalGate, ...]) -> list[FixedGate]:
         """Return gates on qubits of the rotation as gates on qubits of the program."""
         return [FixedGate(gate, tuple(self.qubits[place] for place in at)) for gate, at in local]
+
+
+@lru_cache(maxsize=256)
+def _gates_digest(family: Family) -> str:
+    return digest("family", family.gates(PROBE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +195,16 @@ class NativeGate:
     gate: Instruction
     qubits: tuple[int, ...]
     free_angles: tuple[FreeAngle, ...]
+
+    def content(self) -> tuple[object, ...]:
+        """Return what identifies the step, for `digest`."""
+        params = list(self.gate.params)
+        for free in self.free_angles:
+            params[free.position] = PROBE
+        gate = self.gate.copy()
+        gate.params = params
+        places = [(free.position, free.per_sample, free.angle) for free in self.free_angles]
+        return "native", operation_content(gate), self.qubits, places
 
     def at(self, row: list[Angle], shared: list[Angle]) -> FixedGate:
         """Return the gate at these angles [rad]."""
@@ -235,6 +319,14 @@ class CircuitProgram(Program):
             layers.append(Layer(tuple(fixed), tuple(rotations)))
         return tuple(layers)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal gates, qubits and places of angles, in all processes."""
+        numbers = self.num_qubits, self.num_row_angles, self.num_shared_angles
+        start = None if self.amplitudes is None else self.amplitudes.qubits
+        steps = [step.content() for step in self.steps]
+        return digest("gates", numbers, self.device_qubits, start, steps)
+
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
         """Return a value made from the program; it is made once and cached."""
         kept: dict[Hashable, object] = self.__dict__.setdefault("_derived", {})
@@ -243,11 +335,16 @@ class CircuitProgram(Program):
         return cast(Derived, kept[key])
 
     @cached_property
-    def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
-        """Circuit with one parameter per angle, its row parameters and its shared parameters."""
+    def body(self) -> Template:
+        """Circuit with one parameter per angle; amplitudes have parameters, but no start state."""
         rows = ParameterVector("row", self.num_row_angles)
         shared = ParameterVector("shared", self.num_shared_angles)
-        return self._circuit(list(rows), list(shared)), rows, shared
+        return Template(self._circuit(list(rows), list(shared)), rows, shared)
+
+    @property
+    def template(self) -> Template | None:
+        """Circuit with one parameter per angle; None with amplitudes, which each row prepares."""
+        return self.body if self.amplitudes is None else None
 
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """Return the circuit at these angles [rad]."""

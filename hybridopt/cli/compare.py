@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +16,11 @@ from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.compare import Study, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
+from hybridopt.compare.cluster import connected
 from hybridopt.compare.run_store import with_digest
 from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
+from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor
 
 
@@ -39,6 +42,9 @@ def command(
     reach: Annotated[float | None, opt('Test metric for the column "steps to".')] = None,
     shots: options.Shots = None,
     workers: Annotated[int | None, opt("Number of processes; one per core by default.")] = None,
+    scheduler: Annotated[
+        str | None, opt("Address of a Dask scheduler, whose workers make the runs.")
+    ] = None,
     output: Annotated[Path, opt("Folder for runs, study and report.")] = Path("results/compare"),
     resume: Annotated[str | None, opt('"force" to reuse runs despite changes.')] = None,
     as_json: options.Json = False,
@@ -54,13 +60,21 @@ def command(
         runs = counted(len(list((output / "runs").glob("[!.]*.json"))), "finished run")
         return f"{output} contains {runs}. Run the same command again to continue"
 
-    with interruptible(kept):
+    if scheduler is not None and workers is not None:
+        raise ArgumentError(
+            "`--workers` must be left out with `--scheduler`, whose workers make the runs (got "
+            f"{workers})."
+        )
+    with (
+        interruptible(kept),
+        nullcontext() if scheduler is None else connected(scheduler) as client,
+    ):
         study = compare(
             network, data, methods=method, budget=budget,
             seeds=range(seed, seed + seeds), tuning=tuning, control=control, reach=reach,
             executor=executor, output=output,
             resume=True if resume is None else resume,  # type: ignore[arg-type]
-            workers=workers, progress=not as_json,
+            workers=workers if client is None else 1, client=client, progress=not as_json,
         )  # fmt: skip
     if as_json:
         print_json(with_digest(study.to_dict()))  # as in study.json

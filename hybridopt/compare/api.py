@@ -19,11 +19,19 @@ from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
+from hybridopt.compare.cluster import DaskCluster
+from hybridopt.compare.executors import (
+    NO_CIRCUIT,
+    ExecutorSource,
+    check_source,
+    executor_from,
+    executor_label,
+)
+from hybridopt.compare.experiment_checks import CheckedMethod, check_experiment
 from hybridopt.compare.methods import EXAMPLES, Method
-from hybridopt.compare.resampling import ExecutorSource, Experiment, NetworkSource, check_network
-from hybridopt.compare.run import check_experiment
+from hybridopt.compare.resampling import Experiment, NetworkSource, check_network
 from hybridopt.compare.run_store import RunStore
-from hybridopt.compare.runner import all_runs, default_workers
+from hybridopt.compare.runner import Engine, InProcess, ProcessPools, all_runs, default_workers
 from hybridopt.compare.study import Study
 from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.data import as_dataset
@@ -52,10 +60,12 @@ def compare(
     batch_size: int | str | None = "auto",
     loss: object = None,
     executor: ExecutorSource = None,
+    judge: ExecutorSource = None,
     redraw_split: bool = True,
     output: str | os.PathLike[str] | None = None,
     resume: bool | Literal["force"] = True,
     workers: int | None = 1,
+    client: object = None,
     threads: int = 1,
     progress: bool = False,
 ) -> Study:
@@ -95,7 +105,12 @@ def compare(
         executor: Executor of all circuits, or a function of a seed that makes one. It replaces the
             executors in copies of the network. If None, bridges are simulated exactly, and circuits
             in the network keep their executors. Each run sets its random stream, which is restored
-            at the end.
+            at the end. `Method` has executors for one method, and schedules of executors.
+        judge: Executor under which all trained networks are judged, or a function of a seed that
+            makes one; None judges each under the executor of its training. The test metric is that
+            of the judge. Training, tuning and curves do not use it. Networks without circuits are
+            judged as they are. With shots, the metric is the mean of 5 evaluations, and
+            ``Run.metric_error`` its standard error. Costs of judging are separate.
         redraw_split: False keeps the split of a Dataset for all seeds.
         output: Folder for finished runs, study.json and report.html. It belongs to one comparison,
             which continues from its finished runs after an interruption.
@@ -106,6 +121,10 @@ def compare(
         workers: Number of processes; 1 is this process, None is one per core. Other processes
             need picklable data, network and executor. When you use them in a script, guard the
             call with ``if __name__ == "__main__":``. Parallel runs disturb each other's times.
+        client: Client of a Dask cluster (``distributed.Client``), whose workers make the runs; it
+            needs the extra ``dask``. Results are those of ``workers=1``, except times. A run whose
+            worker dies starts again; after three deaths it is a failed run. Runs in several threads
+            of one worker wait for each other, so start workers with one thread each.
         threads: Number of torch threads per run. Small tensors do not gain from more threads.
         progress: True shows a progress bar on standard error.
 
@@ -122,6 +141,8 @@ def compare(
         CheckpointError: If a stored run is damaged or has an earlier schema, or ``output`` belongs
             to another comparison.
         TrainingError: If gradients are disabled (``no_grad``).
+        ExecutionError: If the cluster has no worker for a minute, or workers with other versions.
+        MissingExtraError: If ``client`` is given and distributed is not installed.
         KeyboardInterrupt: If you press Ctrl-C; finished runs are in ``output``.
 
     Example:
@@ -137,9 +158,8 @@ def compare(
         batch_size = data.batch_size or "auto"
     chosen = _methods(methods, batch_size)
     check_network(network)
-    if executor is not None and not callable(executor):
-        expected = "an executor, such as AerExecutor(), or a function of a seed that returns one"
-        _validation.instance("executor", executor, Executor, expected)
+    check_source("executor", executor)
+    check_source("judge", judge)
     experiment = Experiment(
         network=network,
         data=data if isinstance(data, str) else without_zero_weights(as_dataset(data)),
@@ -149,11 +169,12 @@ def compare(
         executor=executor,
         loss=loss,
         threads=_validation.integer("threads", threads, minimum=1),
+        judge=judge,
     )
     numbers, reference = _seeds(seeds), _control(control, chosen)
     confidence = _validation.real("confidence", confidence, minimum=0, below=1, strict=True)
     reach = _validation.optional_real("reach", reach)
-    workers = _validation.optional_integer("workers", workers, minimum=1) or default_workers()
+    engine = _engine(workers, client)
     _validation.boolean("progress", progress)
     if resume not in (True, False, "force"):
         raise ArgumentError(f"`resume` must be True, False or 'force' (got {resume!r}).")
@@ -162,9 +183,9 @@ def compare(
         store = RunStore(_validation.path("output", output))
         for name in ("study.json", "report.html"):
             check_writable(store.folder / name)
-    with _random_streams_restored(experiment):
-        sample, budgets = check_experiment(experiment, chosen, numbers[0])
-        runs = all_runs(experiment, chosen, numbers, store, resume, workers, show=progress)
+    with _random_streams_restored(experiment, chosen):
+        sample, checked = check_experiment(experiment, chosen, numbers[0])
+        runs = all_runs(experiment, chosen, numbers, store, resume, engine, show=progress)
     assert sample.test is not None
     study = Study(
         data=sample.name,
@@ -179,13 +200,8 @@ def compare(
         confidence=confidence,
         reach=reach,
         details={
-            "stages": {
-                method.name: [
-                    {**stage, "budget": str(part)}
-                    for stage, part in zip(method.to_dict(), budgets[method.name], strict=True)
-                ]
-                for method in chosen
-            },
+            "stages": {method.name: _stages(method, checked[method.name]) for method in chosen},
+            **_judged(experiment, chosen, checked),
             "samples": {"train": len(sample.train), "test": len(sample.test)},
             "redraw_split": experiment.redraw,
             **made_with(),
@@ -196,6 +212,45 @@ def compare(
         study.save(store.folder / "study.json")
         study.to_html(store.folder / "report.html")
     return study
+
+
+def _engine(workers: object, client: object) -> Engine:
+    count = _validation.optional_integer("workers", workers, minimum=1)
+    if client is not None:
+        if count != 1:
+            raise ArgumentError(
+                f"`workers` must be 1 with a `client`, whose cluster makes the runs (got {count}). "
+                "Leave one of them out."
+            )
+        return DaskCluster(client)
+    count = count or default_workers()
+    return InProcess() if count == 1 else ProcessPools(count)
+
+
+def _stages(method: Method, checked: CheckedMethod) -> list[dict[str, Any]]:
+    """Return the stages of a method with their budgets and executors, in plain types."""
+    return [
+        {**stage, "budget": str(part), "executor": label}
+        for stage, part, label in zip(
+            method.to_dict(), checked.budgets, checked.executors, strict=True
+        )
+    ]
+
+
+def _judged(
+    experiment: Experiment, methods: Sequence[Method], checked: Mapping[str, CheckedMethod]
+) -> dict[str, Any]:
+    """Return the executors of methods and of the judge, if any of them are given."""
+    sources = [stage.executor for method in methods for stage in method.stages]
+    sources += [experiment.judge]
+    given = [executor_from(source, 0) for source in sources if source is not None]
+    if not given:
+        return {}
+    found = {"executors": {repr(one): executor_label(one) for one in given}}
+    if experiment.judge is None:
+        return found
+    judged = {name: one.judged or NO_CIRCUIT for name, one in checked.items()}
+    return {**found, "judge": executor_label(given[-1]), "judged": judged}
 
 
 def _methods(methods: object, batch_size: object) -> list[Method]:
@@ -226,7 +281,7 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
         budget = max(asked, default=DEFAULT_EPOCHS)
     chosen = Budget.parse(budget)
     for method in methods:
-        if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
+        if not method.is_chain and method.epochs not in (None, chosen.epochs):
             raise ArgumentError(
                 f"`budget` must be {method.epochs} epochs for method {method.name!r} (got "
                 f"{chosen}). Remove the number from the method."
@@ -259,16 +314,18 @@ def _control(control: object, methods: Sequence[Method]) -> str:
 
 
 @contextmanager
-def _random_streams_restored(experiment: Experiment) -> Iterator[None]:
+def _random_streams_restored(experiment: Experiment, methods: Sequence[Method]) -> Iterator[None]:
     """Restore the random streams of the caller's executors at the end.
 
     Comparisons in several threads with executors of the caller run one after another, because each
     run sets the stream of its executor.
     """
-    network, executor = experiment.network, experiment.executor
+    network = experiment.network
     executors = executors_of(network) if isinstance(network, nn.Module) else []
-    if isinstance(executor, Executor):
-        executors.append(executor)
+    sources = [experiment.executor, experiment.judge]
+    sources += [stage.executor for method in methods for stage in method.stages]
+    given = [source for source in sources if isinstance(source, Executor)]
+    executors = list({id(one): one for one in (*executors, *given)}.values())
     with _WITH_OWN_EXECUTORS if executors else nullcontext():
         before = [one.state_dict() for one in executors]
         try:

@@ -174,10 +174,10 @@ class MeteredBatches(IterableDataset[Batch]):
     """Batches of consecutive epochs; iteration ends when the budget of the stage is spent."""
 
     def __init__(
-        self, part: Part, batch_size: int | None, seed: int, budget: Budget,
+        self, part: Part, batch_size: int | None, order: torch.Generator, budget: Budget,
         executors: Sequence[Metered] = (), expected: Cost | None = None,
     ) -> None:  # fmt: skip
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = order
         self._batches = TensorBatches(part, batch_size, self._generator)
         self._limits, self._executors = budget.limits(), executors
         self._largest = expected or Cost()

@@ -20,6 +20,7 @@ import numpy as np
 from hybridopt import _validation, gradients
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.bridges.api import create_bridge
+from hybridopt.compare.executors import ExecutorSource, check_source, source_settings
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.training.batches import MINIBATCH
@@ -28,6 +29,7 @@ from hybridopt.training.schedulers import SCHEDULERS
 Term = tuple[str, dict[str, Any]]  # a name and its options
 DEFAULT_OPTIMIZER = "adam"
 EXAMPLES = '"adam", "memory+adam", "adam:3 > memory+adam:5 > adam:10"'
+_OF_EXECUTORS = {"executor": None, "portion": 1.0, "continues": False}  # left out by default
 _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -44,6 +46,9 @@ class Stage:
     batch_size: int | str | None = "auto"  # None is all samples
     scheduler: str | None = None
     seeded: bool = False  # True if the user set the seed of the bridge
+    executor: ExecutorSource = None  # None is that of the comparison or of the network
+    portion: float = 1.0  # part of the share, for one of several executors that take turns
+    continues: bool = False  # True if only the executor changes after the stage before
 
     @property
     def base_lr(self) -> float:
@@ -59,9 +64,14 @@ class Stage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings that change the results, in plain types."""
-        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seeded"}
+        shown = [f for f in fields(self) if f.name != "seeded"]
+        content = {f.name: getattr(self, f.name) for f in shown if f.name not in _OF_EXECUTORS}
+        given = {n: getattr(self, n) for n, d in _OF_EXECUTORS.items() if getattr(self, n) != d}
+        if self.executor is not None:
+            given["executor"] = source_settings(self.executor)
         return {
             **content,
+            **given,
             "bridge": None if self.bridge is None else _plain(self.bridge),
             "lr": self.base_lr,
             "options": {key: repr(value) for key, value in self.options.items()},
@@ -88,6 +98,11 @@ class Method:
         batch_size: Number of samples per step, ``"auto"``, or None for all samples.
         scheduler: Name of a learning-rate schedule of `hybridopt.fit`. It covers the epochs of
             each stage, so the budget must limit epochs.
+        executor: Executor of the circuits in training, or a function of a seed that makes one.
+            It replaces that of `compare`. A list of pairs (executor, share) is a schedule: the
+            executors take turns in the training, each for its share of the budget. Weights,
+            optimizer and learning-rate schedule continue. ``[(ideal, 3), (noisy, 1)]`` trains the
+            last quarter with noise.
 
     Raises:
         UnknownNameError: If an optimizer, bridge or option is unknown.
@@ -112,6 +127,7 @@ class Method:
         gradient: str = "parameter-shift",
         batch_size: int | str | None = "auto",
         scheduler: str | None = None,
+        executor: ExecutorSource | Sequence[tuple[ExecutorSource, float]] = None,
     ) -> None:
         if not isinstance(text, str):
             raise ArgumentTypeError(
@@ -130,10 +146,11 @@ class Method:
             batch_size = _validation.optional_integer("batch_size", batch_size, minimum=1)
         options, more = optimizer_options or {}, bridge_options or {}
         given = Stage("", bridge, None, None, options, gradient, batch_size, scheduler)
-        self.stages = tuple(
+        stages = tuple(
             _stage(text, piece, replace(given, lr=rate), more)
             for piece, rate in zip(pieces, _rates(text, lr, len(pieces)), strict=True)
         )
+        self.stages = _with_executors(text, stages, executor)
         if bridge_options and (bridge is not None or not self.uses_bridge):
             raise ArgumentError(
                 f"`bridge_options` need a bridge in the text of the method (got {text!r}). Write "
@@ -159,13 +176,23 @@ class Method:
     @property
     def shares(self) -> list[float]:
         """Shares of the stages in the budget."""
-        return [1.0 if stage.share is None else stage.share for stage in self.stages]
+        return [(stage.share or 1.0) * stage.portion for stage in self.stages]
 
     @property
     def epochs(self) -> int | None:
         """Sum of the shares as a number of epochs; None without shares."""
-        shares = [stage.share for stage in self.stages if stage.share is not None]
-        return round(sum(shares)) if shares else None
+        known = all(stage.share is not None for stage in self.stages)
+        return round(sum(self.shares)) if known else None
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the text has several stages."""
+        return sum(not stage.continues for stage in self.stages) > 1
+
+    @property
+    def has_executors(self) -> bool:
+        """Whether the method has executors of its own."""
+        return any(stage.executor is not None for stage in self.stages)
 
     @property
     def uses_bridge(self) -> bool:
@@ -213,6 +240,28 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
         lr=_validation.optional_real("lr", rate, minimum=0, strict=True),
         options=options,
         seeded=seeded,
+    )
+
+
+def _with_executors(text: str, stages: tuple[Stage, ...], executor: Any) -> tuple[Stage, ...]:
+    """Return the stages with their executors; a schedule divides the only stage."""
+    if not isinstance(executor, list | tuple):
+        check_source("executor", executor)
+        return tuple(replace(stage, executor=executor) for stage in stages)
+    form = "a list of pairs (executor, share), such as [(ideal, 3), (noisy, 1)]"
+    if not executor or not all(isinstance(one, list | tuple) and len(one) == 2 for one in executor):
+        raise ArgumentTypeError(f"`executor` must be an executor or {form} (got {executor!r}).")
+    if len(stages) > 1:
+        raise ArgumentError(
+            f"`executor` must not be a schedule for a chain of stages (got {text!r}). Write a "
+            "method of one stage, in which only the executor changes."
+        )
+    for source, _ in executor:
+        check_source("executor", source, optional=False)
+    shares = [_validation.real("executor", one, minimum=0, strict=True) for _, one in executor]
+    return tuple(
+        replace(stages[0], executor=source, portion=share / sum(shares), continues=number > 0)
+        for number, ((source, _), share) in enumerate(zip(executor, shares, strict=True))
     )
 
 

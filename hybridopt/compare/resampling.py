@@ -20,11 +20,12 @@ from hybridopt._modules import check_has_values, evaluation_mode
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget
+from hybridopt.compare.executors import ExecutorSource, call_source, executor_from, set_executor
 from hybridopt.compare.tuning import Tuning
 from hybridopt.data import Dataset, Part, as_dataset, load_dataset
 from hybridopt.data.dataset import Scaling
-from hybridopt.errors import ArgumentError, DataError, HybridOptError
-from hybridopt.execution import AerExecutor, Executor
+from hybridopt.errors import ArgumentError, DataError
+from hybridopt.execution import Executor
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
@@ -32,7 +33,6 @@ from hybridopt.training.loop import executors_of
 TEST_FRACTION = 0.2  # used if the data have no test part
 VALIDATION_STREAM = 1  # separates the random stream of the validation part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
-ExecutorSource = Executor | Callable[[int], Executor] | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Experiment:
     executor: ExecutorSource
     loss: object
     threads: int = 1  # torch threads per run
+    judge: ExecutorSource = None  # executor of the trained models; None is that of the training
 
     def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
         """Return data and untrained network of a seed, in one dtype."""
@@ -61,17 +62,16 @@ class Experiment:
         if self.executor is None or not executors_of(network):
             return network
         own = copy_module(network, user="`compare`")
-        _set_executor(own, self.make_executor(seed))
+        set_executor(own, self.make_executor(seed))
         return own
 
-    def make_executor(self, seed: int) -> Executor:
-        """Return the executor of a run; the run sets its random stream."""
-        if self.executor is None:
-            return AerExecutor()
-        if isinstance(self.executor, Executor):
-            return self.executor
-        made: Executor = _made("executor", self.executor, seed, takes="a seed", kind=Executor)
-        return made
+    def make_executor(self, seed: int, source: ExecutorSource = None) -> Executor:
+        """Return the executor of a run, from the source of a method or that of the experiment."""
+        return executor_from(self.executor if source is None else source, seed)
+
+    def make_judge(self, seed: int) -> Executor:
+        """Return the executor under which trained networks are judged."""
+        return executor_from(self.judge, seed, "judge")
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
@@ -176,40 +176,13 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
     else:
         takes = "no arguments (bind them with functools.partial)"
         with isolated(seed):
-            network = _made("network", source, takes=takes, kind=nn.Module)
+            network = call_source("network", source, takes=takes, kind=nn.Module)
     _reject_quantum(network)
     with isolated(seed):
         _materialize(network, data)
         if isinstance(source, nn.Module):
             _reset(network)
     return network
-
-
-def _made(
-    name: str, function: Callable[..., object], *given: int, takes: str, kind: type[Any]
-) -> Any:
-    """Call a function of the user and check the type of its result."""
-    try:
-        made = function(*given)
-    except HybridOptError:
-        raise
-    except Exception as error:
-        raise ArgumentError(
-            f"Function `{name}` must take {takes} and return an instance of {kind.__name__} "
-            f"(got {type(error).__name__}: {error})."
-        ) from error
-    expected = f"a function that returns an instance of {kind.__name__}"
-    return _validation.instance(name, made, kind, expected)
-
-
-def _set_executor(network: nn.Module, executor: Executor) -> None:
-    """Set the executor of all circuits and check the gradient rules."""
-    for module in network.modules():
-        if isinstance(getattr(module, "executor", None), Executor):
-            module.executor = executor  # type: ignore[assignment]
-        if isinstance(module, CircuitLayer):
-            executor.check(module.program, module.program_readout)
-            module.gradient.check(module.program, module.program_readout, executor)
 
 
 def _reject_quantum(network: nn.Module) -> None:

@@ -14,7 +14,7 @@ LABELS = {"accuracy": "accuracy", "r2": "R²"}
 REACHING = ("steps", "seconds", "settings", "shots")
 QUANTITIES = (
     "test_metric", "test_loss", "training_seconds", "inference_seconds", "steps", "settings",
-    "shots", "simulator_runs", "trainable",
+    "shots", "simulator_runs", "trainable", "trained_metric",
 )  # fmt: skip
 
 
@@ -54,8 +54,13 @@ class Run:
     seed: int  # seed of split, starting weights and order of samples
     status: Literal["done", "failed"] = "done"
     error: str | None = None  # error message of a failed run
-    test_metric: float = math.nan  # final accuracy or R^2 on the test part
+    test_metric: float = math.nan  # final accuracy or R^2 on the test part, on the judge if any
     test_loss: float | None = None
+    metric_error: float | None = None  # standard error of the metric from the shots of the judge
+    judgements: int = 0  # evaluations on the judge; 0 without a judge, and without circuits
+    judging_seconds: float = 0.0  # time of these evaluations
+    judging_settings: int = 0  # settings of these evaluations, not counted in training
+    judging_shots: int = 0
     training_seconds: float = math.nan  # time of training steps, without evaluation and tuning
     inference_seconds: float = math.nan  # time for the test part, without cached weights
     steps: int = 0  # optimizer steps in training
@@ -74,8 +79,18 @@ class Run:
         """Whether the run finished without an error."""
         return self.status == "done"
 
+    @property
+    def trained_metric(self) -> float:
+        """Test metric at the end of the training, on the executor of the training."""
+        return self.curve[-1].test_metric if self.curve else math.nan
+
     def first_reaching(self, target: float) -> Point | None:
-        """Return the first point with at least this test metric; None if there is none."""
+        """Return the first point with at least this test metric; None if there is none.
+
+        The judge evaluates the trained network only, so that a judged run has one point, its end.
+        """
+        if self.judgements:
+            return self.curve[-1] if self.test_metric >= target else None
         return next((point for point in self.curve if point.test_metric >= target), None)
 
     def to_dict(self) -> dict[str, Any]:

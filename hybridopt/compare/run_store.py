@@ -23,6 +23,7 @@ from torch import nn
 from hybridopt import _validation
 from hybridopt._environment import OWN, made_with, versions
 from hybridopt._files import LARGEST_JSON, output_folder, read_bytes, write_text
+from hybridopt.compare.executors import executor_settings
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
@@ -164,10 +165,27 @@ def settings_of(
         **settings,
         "network": [str(network), _options(network)],
         "loss": _options(experiment.loss),
-        "executor": [repr(executor), _noise(executor)],
+        "executor": executor_settings(executor),
+        **_executors(experiment, methods, seeds[0]),
         **{f"version of {name}": number for name, number in versions.items()},
-        "code": _code(experiment, network, executor),
+        "code": _code(experiment, methods, network, executor),
     }
+
+
+def _executors(experiment: Experiment, methods: Sequence[Method], seed: int) -> dict[str, Any]:
+    """Return the settings of the executors of methods and of the judge, where they are given."""
+    judge = experiment.judge
+    settings: dict[str, Any] = {
+        "judge": None if judge is None else executor_settings(experiment.make_judge(seed))
+    }
+    for method in methods:
+        if method.has_executors:
+            made = [experiment.make_executor(seed, stage.executor) for stage in method.stages]
+            settings[f"executors of method {method.name}"] = list(map(executor_settings, made))
+    judge = experiment.judge
+    return settings | (
+        {} if judge is None else {"judge": executor_settings(experiment.make_judge(seed))}
+    )
 
 
 def _runs_fit(known: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -229,22 +247,16 @@ def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _noise(executor: Executor) -> str | None:
-    noise = getattr(executor, "noise", None)
-    if noise is None:
-        return None
-    content = noise.model.to_dict(serializable=True)
-    for error in content["errors"]:
-        error.pop("id", None)  # random for each model
-    return _digest(content)
-
-
-def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dict[str, str]:
+def _code(
+    experiment: Experiment, methods: Sequence[Method], network: nn.Module, executor: Executor
+) -> dict[str, str]:
     """Return hashes of the source code of the user's functions and classes."""
     parts = [network, experiment.loss]
     modules = [one for part in parts if isinstance(part, nn.Module) for one in part.modules()]
     found = {}
-    for one in (experiment.network, experiment.loss, experiment.executor, executor, *modules):
+    sources = [experiment.executor, experiment.judge]
+    sources += [stage.executor for method in methods for stage in method.stages]
+    for one in (experiment.network, experiment.loss, *sources, executor, *modules):
         value = one.func if isinstance(one, functools.partial) else one
         named: Any = value if hasattr(value, "__qualname__") else type(value)
         for part in getattr(named, "__mro__", (named,)):
@@ -291,10 +303,17 @@ def _are_details(details: Mapping[str, Any]) -> bool:
     stages = details.get("stages", {})
     if not all(isinstance(one, dict) for one in (stages, details.get("versions", {}))):
         return False
-    return all(
+    texts = [details.get("executors", {}), details.get("judged", {})]
+    if not all(isinstance(one, dict) and all(map(_is_text, one.values())) for one in texts):
+        return False
+    return _is_text(details.get("judge", "")) and all(
         isinstance(part, list) and all(isinstance(one, dict) and "budget" in one for one in part)
         for part in stages.values()
     )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _value(name: str, value: object, hint: Any) -> Any:

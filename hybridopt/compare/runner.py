@@ -199,15 +199,14 @@ def default_workers() -> int:
 
 def all_runs(
     experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int],
-    store: RunStore | None, resume: bool | str, workers: int, *, show: bool,
+    store: RunStore | None, resume: bool | str, engine: Engine, *, show: bool,
 ) -> tuple[Run, ...]:  # fmt: skip
     """Return the runs of all methods and seeds in order; the store has the finished ones."""
     runs = {} if store is None else store.open(settings_of(experiment, methods, seeds), resume)
     tasks = [(method, seed) for method in methods for seed in seeds]
     missing = [(method, seed) for method, seed in tasks if (method.name, seed) not in runs]
-    engine = InProcess() if workers == 1 or not missing else ProcessPools(workers)
     with _bar(len(tasks), len(tasks) - len(missing), shown=show) as report:
-        for run in engine.run(experiment, missing, report):
+        for run in engine.run(experiment, missing, report) if missing else ():
             if store is not None:
                 store.save(run)
             runs[run.method, run.seed] = run

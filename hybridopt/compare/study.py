@@ -17,7 +17,7 @@ from hybridopt.compare.plots import curves_figure, differences_figure
 from hybridopt.compare.recommendation import Recommendation, recommendation
 from hybridopt.compare.results import Results
 from hybridopt.compare.statistics import percent
-from hybridopt.compare.table import Table, counted, study_table
+from hybridopt.compare.table import Table, counted, judging_notes, study_table
 from hybridopt.errors import CheckpointError, MissingExtraError
 
 GOALS = ("accuracy", "time", "shots")
@@ -102,7 +102,8 @@ class Study(Results):
             pictures=inlined({name: png(figure) for name, figure in figures.items()}),
             rates=_rates(self), details=self.details, confidence=percent(self.confidence),
             fraction=percent(self.tuning["validation_fraction"]), counted=counted,
-            target=self.target(), quantum=any(run.settings for run in self.runs),
+            notes=judging_notes(self), target=self.target(),
+            quantum=any(run.settings for run in self.runs),
         )  # fmt: skip
         return write_text(path, page)
 

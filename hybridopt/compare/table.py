@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hybridopt import _validation
 from hybridopt._files import write_text
+from hybridopt.compare.executors import NO_CIRCUIT
 from hybridopt.compare.results import Results, Summary
 from hybridopt.compare.statistics import percent
 
@@ -78,9 +79,14 @@ class Table:
 
 def study_table(results: Results, reach: float | None = None) -> Table:
     """Return the table of a study: means ± standard deviations over seeds."""
-    target = results.target(reach)
+    target, judge = results.target(reach), results.details.get("judge")
+    trained = trained_on(results)
+    sampled = any(run.metric_error is not None for run in results.runs)
     header = [
-        "method", f"test {results.label}", f"minus {results.control}", "train s", "infer ms",
+        "method", *["trained on"] * bool(trained),
+        f"test {results.label}" + (f" on {judge}" if judge else ""),
+        *["standard error"] * sampled, *["as trained"] * bool(judge),
+        f"minus {results.control}", "train s", "infer ms",
         "steps", "settings", "shots", "parameters",
         *([] if target is None else [f"steps to {target:g}"]), *["runs"] * bool(results.failures),
     ]  # fmt: skip
@@ -91,7 +97,10 @@ def study_table(results: Results, reach: float | None = None) -> Table:
         seconds, deviation = summary.values["inference_seconds"]
         row = [
             method,
+            *([trained[method]] if trained else []),
             _spread(*summary.values["test_metric"], ".3f"),
+            *([_error(results, method)] if sampled else []),
+            *([_spread(*summary.values["trained_metric"], ".3f")] if judge else []),
             shown.get(method, ""),
             _spread(*summary.values["training_seconds"], ".2g"),
             _spread(1e3 * seconds, None if deviation is None else 1e3 * deviation, ".2g"),
@@ -107,6 +116,26 @@ def study_table(results: Results, reach: float | None = None) -> Table:
     return Table(tuple(header), tuple(rows), tuple(_notes(results)))
 
 
+def trained_on(results: Results) -> dict[str, str]:
+    """Return the executors of each method in training; empty if none was given for one method."""
+    if not results.details.get("executors"):
+        return {}
+    stages = results.details.get("stages", {})
+    return {
+        method: ", then ".join(
+            dict.fromkeys(str(stage.get("executor", NOT_KNOWN)) for stage in stages.get(method, ()))
+        )
+        or NOT_KNOWN
+        for method in results.methods
+    }
+
+
+def _error(results: Results, method: str) -> str:
+    """Return the root mean square of the standard errors of a method's runs."""
+    errors = [run.metric_error for run in results.runs_of(method) if run.metric_error is not None]
+    return f"{math.hypot(*errors) / math.sqrt(len(errors)):.3f}" if errors else NOT_KNOWN
+
+
 def _notes(results: Results) -> list[str]:
     """Return the notes below the table."""
     others, trials = len(results.methods) - 1, results.tuning["trials"]
@@ -119,8 +148,26 @@ def _notes(results: Results) -> list[str]:
             "Mean ± standard deviation over seeds; paired differences with simultaneous "
             f"{percent(results.confidence)} t intervals (Bonferroni, {others} comparisons)."
         )
+    lines += judging_notes(results)
     failed = [f"Failed: {one.method}, seed {one.seed}: {one.error}" for one in results.failures]
     return lines + failed
+
+
+def judging_notes(results: Results) -> list[str]:
+    """Return notes on the executors of training and of the judge."""
+    details = results.details
+    known = [f"{label}: {text}" for text, label in details.get("executors", {}).items()]
+    lines = [f"Executors: {'; '.join(known)}."] if known else []
+    if judge := details.get("judge"):
+        bare = [name for name, label in details.get("judged", {}).items() if label == NO_CIRCUIT]
+        settings, shots, seconds = (
+            sum(getattr(run, f"judging_{unit}") for run in results.runs)
+            for unit in ("settings", "shots", "seconds")
+        )
+        cost = f"{counted(settings, 'setting')}, {counted(shots, 'shot')}, {seconds:.2g} s"
+        free = f" {listed(bare)}, without circuits at the end, as trained." if bare else ""
+        lines.append(f"Judged on {judge}, which cost {cost} besides the training.{free}")
+    return lines
 
 
 def _spread(mean: float, deviation: float | None, form: str) -> str:

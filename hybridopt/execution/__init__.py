@@ -1,8 +1,8 @@
 """Executors run circuits and count their cost, with numpy arrays and without autograd."""
 
 from hybridopt.execution.aer.executor import AerExecutor, available_devices
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import (
-    Cost,
     Executor,
     ForwardRecord,
     Metered,
@@ -11,6 +11,7 @@ from hybridopt.execution.executor import (
 )
 from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
+from hybridopt.execution.result import PendingResult, Result
 
 __all__ = [
     "AerExecutor",
@@ -20,8 +21,10 @@ __all__ = [
     "ForwardRecord",
     "Job",
     "Metered",
+    "PendingResult",
     "Probabilities",
     "Readout",
+    "Result",
     "StateExecutor",
     "Stream",
     "available_devices",

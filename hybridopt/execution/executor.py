@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.result import FinishedResult, PendingResult, Result
 
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a computation; costs can be added and subtracted.
-
-    Attributes:
-        settings: Number of circuits with bound angles and one measurement basis, as hardware
-            would run them.
-        shots: Number of shots, settings times shots per setting; 0 in exact simulation.
-        runs: Number of circuits that the simulator executed.
-
-    Example:
-        >>> from hybridopt import Cost
-        >>> Cost(settings=2, shots=200, runs=1) + Cost(settings=3, shots=300, runs=1)
-        Cost(settings=5, shots=500, runs=2)
-    """
-
-    settings: int = 0
-    shots: int = 0
-    runs: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        settings, shots = self.settings + other.settings, self.shots + other.shots
-        return Cost(settings, shots, self.runs + other.runs)
-
-    def __sub__(self, other: Cost) -> Cost:
-        return self + Cost(-other.settings, -other.shots, -other.runs)
+Lowering = Literal["whole", "elementary"]
 
 
 class Metered(ABC):
@@ -45,14 +20,23 @@ class Metered(ABC):
 
     Attributes:
         shots: Number of shots per setting; None for exact simulation.
+        changeable: Names of `settings` that may differ when a run is resumed, such as limits.
     """
 
     shots: int | None
+    changeable: ClassVar[frozenset[str]] = frozenset({"seed"})  # the position is stored
 
     @property
     @abstractmethod
     def usage(self) -> Cost:
         """Cost since construction."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data: None, numbers, texts, lists, tuples and dicts.
+
+        `hybridopt.save` and checkpoints store them, so they must not contain secrets.
+        """
+        return {"shots": self.shots}
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -66,23 +50,45 @@ class Metered(ABC):
 class Executor(Metered):
     """Base class of executors, which run the jobs of forward passes and of gradients.
 
-    The shots of a job, if it has any, take the place of those of the executor.
+    The shots or the precision of a job, if it has any, take the place of those of the executor.
     An executor may have a method ``place(circuit)``, which returns the `PhysicalCircuit` that it
     runs for a circuit. Without this method, circuits keep their qubits.
+
+    Attributes:
+        is_remote: Whether results take long to arrive. The jobs of a forward pass and of its
+            gradient are then submitted together, before either result is waited for.
     """
+
+    is_remote: bool = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self  # copies of a network share their executor and its connections
 
     @property
     @abstractmethod
     def has_noise(self) -> bool:
-        """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
+        """Whether gates have errors, so that states are not pure."""
+
+    @property
+    def lowering(self) -> Lowering:
+        """Gates of lowered circuits.
+
+        ``"whole"`` keeps gates that only a simulator runs as one; ``"elementary"`` decomposes
+        circuits to gates of hardware. The default is elementary with noise.
+        """
+        return "elementary" if self.has_noise else "whole"
 
     @abstractmethod
     def check(self, program: Program, readout: Readout) -> None:
         """Raise an error if the job cannot be run; run nothing."""
 
     @abstractmethod
-    def run(self, job: Job) -> Outputs:
-        """Return the outputs of every combination of shared angles (S) and rows (B)."""
+    def run(self, job: Job) -> Result:
+        """Return the result of every combination of shared angles (S) and rows (B)."""
+
+    def submit(self, job: Job) -> PendingResult:
+        """Send a job, and return its result to wait for; a local executor runs it at once."""
+        return FinishedResult(self.run(job))
 
     @abstractmethod
     def explain(self, job: Job) -> str:

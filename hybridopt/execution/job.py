@@ -18,12 +18,17 @@ Shared = Float64[np.ndarray, "S O"]  # S rows of angles that all samples share [
 Outputs = Float64[np.ndarray, "S B K"]  # K outputs per shared row and sample
 
 MAX_SHOTS = 2**63 - 1  # largest number that numpy samples
+ROUNDING = 1e-15  # of 1 / precision^2, so that the precision 1 / sqrt(shots) needs these shots
 PERIOD = 4 * math.pi  # [rad]; rotations by 2 pi change the sign of amplitudes
 
 
 @dataclass(frozen=True)
 class Stream:
     """Position of a job in the random stream, so that parts of it draw the same shots.
+
+    A job may be cut along samples, shared angles and settings. Its settings and shots do not
+    change; the number of runs does. Exact values agree to 2e-15. With another size of stacks,
+    this rounding error may change a single shot.
 
     Attributes:
         call: Index of the call of the executor.
@@ -49,10 +54,16 @@ class Job:
         shared: Angles that all samples share, shape ``(S, O)`` [rad], reduced in the same way.
         stream: Position in the random stream; None for the next call of the executor.
         shots: Number of shots per setting; None for those of the executor.
+        precision: Largest standard error of the expectation value of a Pauli string, in place of
+            ``shots``: 1/precision^2 shots per setting. Estimators receive it unchanged.
+
+    A job can be cut along samples, shared rows and settings. Settings, shots and the drawn outcomes
+    are the same for all cuts; the number of runs is not. Exact values agree to 2e-15.
 
     Raises:
         ArgumentTypeError: If a table is not a numpy array of real numbers, or ``shots`` not an int.
-        ArgumentError: If a table does not have 2 dimensions, or ``shots`` is less than 1.
+        ArgumentError: If a table does not have 2 dimensions, ``shots`` is less than 1, or shots
+            and precision are given.
     """
 
     program: Program
@@ -61,6 +72,7 @@ class Job:
     shared: Shared
     stream: Stream | None = None
     shots: int | None = None
+    precision: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("rows", "shared"):
@@ -68,9 +80,19 @@ class Job:
         if self.stream is not None:
             _validation.instance("stream", self.stream, Stream, "a Stream or None")
         _validation.optional_integer("shots", self.shots, minimum=1, maximum=MAX_SHOTS)
+        if self.precision is None:
+            return
+        smallest = 1 / math.sqrt(MAX_SHOTS)
+        _validation.real("precision", self.precision, minimum=smallest)
+        if self.shots is not None:
+            raise ArgumentError(
+                f"`shots` or `precision` must be None (got {self.shots} and {self.precision:g})."
+            )
 
     def shots_for(self, own: int | None) -> int | None:
         """Return the shots per setting on an executor with ``own`` shots; None if exact."""
+        if self.precision is not None:
+            return shots_of_precision(self.precision)
         return own if self.shots is None else self.shots
 
     def check(self) -> None:
@@ -88,6 +110,11 @@ class Job:
                 )
             if not np.isfinite(table).all():
                 raise ArgumentError(_not_finite(self.program, name, table))
+
+
+def shots_of_precision(precision: float) -> int:
+    """Return the shots for a standard error of a Pauli string, as Qiskit's estimators do."""
+    return min(MAX_SHOTS, max(1, math.ceil((1 - ROUNDING) / precision**2)))
 
 
 def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +45,19 @@ class Noise:
 
     def __repr__(self) -> str:
         return "NoiseModel" if self.device is None else str(self.device.name)
+
+    def to_plain(self) -> dict[str, Any] | str:
+        """Return a noise model as JSON; the name of a device, or of a model that JSON changes."""
+        if self.model is None or self.device is not None:
+            return str(self)
+        try:
+            stored = json.loads(json.dumps(self.model.to_dict(serializable=True)))
+        except (TypeError, ValueError):
+            return str(self)
+        for error in stored["errors"]:
+            error.pop("id", None)  # a random number, which would differ in equal models
+        whole = not self.model._custom_noise_passes and model_from_plain(stored) == self.model
+        return stored if whole else str(self)
 
     def place(self, circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
         """Return the circuit in the ``known`` gates of the noise, or placed on the device."""
@@ -176,6 +190,16 @@ def noise_of(value: object) -> Noise | None:
         device = None if given.coupling_map is None else given
         return Noise(given.options.noise_model or NoiseModel(), device)
     return Noise(given) if isinstance(given, NoiseModel) else Noise(None, given)
+
+
+def model_from_plain(stored: dict[str, Any]) -> NoiseModel | None:
+    """Return the noise model of `Noise.to_plain`; None if this Aer cannot read it."""
+    try:
+        # deprecated in Aer 0.15 without replacement
+        with ignored_warnings(category=DeprecationWarning):
+            return NoiseModel.from_dict(stored)
+    except Exception:  # noqa: BLE001  Aer raises many kinds; the caller raises our error
+        return None
 
 
 def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:

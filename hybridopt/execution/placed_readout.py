@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.executor import Executor
 from hybridopt.execution.readout import Probabilities, Readout, check_qubits
 
@@ -26,7 +27,7 @@ def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircui
     """Return the circuit as the executor places it; without ``place`` it keeps its qubits."""
     place = getattr(executor, "place", None)
     if place is None:
-        return physical_circuit(circuit, whole=not executor.has_noise)
+        return physical_circuit(circuit, whole=executor.lowering == "whole")
     return cast(PhysicalCircuit, place(circuit))
 
 
@@ -103,3 +104,20 @@ def _restricted(observable: SparsePauliOp, qubits: tuple[int, ...]) -> SparsePau
         return SparsePauliOp("I" * len(kept), 0)
     paulis = PauliList.from_symplectic(z[stays][:, kept], x[stays][:, kept])
     return SparsePauliOp(paulis, observable.coeffs[stays])
+
+
+def explain_placement(physical: PhysicalCircuit, program: CircuitProgram) -> list[str]:
+    """Return the lines about the device qubits of the circuit."""
+    if not physical.on_device:
+        return []
+    how = "transpiled by the user" if physical.is_isa else "placed by the transpiler"
+    ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
+    lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
+    if program.device_qubits is None:
+        lines[0] += " Idle qubits of the device are not simulated."
+    if physical.takes_device_observables:
+        lines.append(
+            "Observables: taken as given, on the device's qubits, because the circuit has as many "
+            "qubits before and after transpilation."
+        )
+    return lines

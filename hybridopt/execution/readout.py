@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, PauliStrings
@@ -19,6 +20,7 @@ from hybridopt.execution.pauli_groups import PauliGroup, PauliStrings
 Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
 Counts = Sequence[Mapping[int, int]]  # number of shots per outcome, for each setting
 Values = Float64[np.ndarray, "*cells K"]
+Moments = tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]  # means, variances per shot
 STRINGS_WORTH_A_STATE = 1000  # from here on, one state is read faster than its many settings
 
 
@@ -59,6 +61,11 @@ class Probabilities:
             raise ArgumentError(
                 f"`qubits` and `given` must name at least one qubit, each once (got {named})."
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal readouts, in all processes."""
+        return digest("probabilities", self.qubits, self.given)
 
     @property
     def is_linear(self) -> bool:
@@ -102,9 +109,7 @@ class Probabilities:
         (joint,) = distributions
         if not self.given:
             return joint
-        wanted = sum(value << place for place, (_, value) in enumerate(self.given))
-        cells = joint.shape[:-1]
-        kept = joint.reshape(*cells, 1 << len(self.given), -1)[..., wanted, :]
+        kept = self._kept(joint)
         total = kept.sum(-1, keepdims=True)
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
@@ -113,12 +118,32 @@ class Probabilities:
         assert not self.given
         return [cotangent]
 
-    def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """Return the outputs from the counts of outcomes of each setting."""
+    def variances(self, program: Program, distributions: Distributions) -> Values:
+        """Return the variance per shot of each output; nan where a condition never occurred.
+
+        For a conditional probability r of a condition with probability c, this is r (1 - r) / c.
+        """
+        values = self.read(program, distributions)
+        spread = values * (1 - values)
+        if not self.given:
+            return np.asarray(spread)
+        total = self._kept(distributions[0]).sum(-1, keepdims=True)
+        unknown = np.full_like(spread, np.nan)
+        return np.asarray(np.divide(spread, total, out=unknown, where=total > 0))
+
+    def read_counts(self, program: Program, counts: Counts) -> Moments:
+        """Return the outputs and their variances per shot from the counts of each setting."""
         (setting,) = self.settings(program)
         frequencies = np.zeros(1 << len(setting.qubits))
         frequencies[list(counts[0])] = list(counts[0].values())
-        return self.read(program, [frequencies / frequencies.sum()])
+        distributions = [frequencies / frequencies.sum()]
+        return self.read(program, distributions), self.variances(program, distributions)
+
+    def _kept(self, joint: Float64[np.ndarray, "*cells _"]) -> Float64[np.ndarray, "*cells K"]:
+        """Return the joint probabilities with the wanted values of the conditions."""
+        wanted = sum(value << place for place, (_, value) in enumerate(self.given))
+        parts = joint.reshape(*joint.shape[:-1], 1 << len(self.given), -1)
+        return np.asarray(parts[..., wanted, :])
 
     def _read_qubits(self, program: Program) -> tuple[int, ...]:
         return self.qubits if self.qubits is not None else tuple(range(program.num_qubits))
@@ -133,22 +158,19 @@ class Expectations:
 
     Attributes:
         observables: Hermitian observables on all qubits of the program.
-        with_variances: If True, the variances per shot follow the expectation values. The variance
-            divided by the shots per setting is the squared standard error.
 
     Raises:
         ArgumentError: If ``observables`` is empty, or one is not Hermitian or not finite.
     """
 
     observables: tuple[SparsePauliOp, ...]
-    with_variances: bool = False
     strings: PauliStrings = field(init=False)
     _span: tuple[int, int | None] = field(init=False, default=(0, None))  # groups that are read
 
     @property
     def is_linear(self) -> bool:
         """Whether all outputs are expectation values, which shift rules require."""
-        return not self.with_variances
+        return True
 
     def __post_init__(self) -> None:
         if not self.observables:
@@ -157,6 +179,16 @@ class Expectations:
         _check_widths(checked, checked[0].num_qubits)
         object.__setattr__(self, "strings", PauliStrings(checked))
         object.__setattr__(self, "observables", checked)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal strings and coefficients, in all processes."""
+        return digest("expectations", self._content, self._span)
+
+    @cached_property
+    def _content(self) -> str:
+        parts = [(one.paulis.z, one.paulis.x, one.coeffs) for one in self.observables]
+        return digest("observables", parts)
 
     @cached_property
     def groups(self) -> tuple[PauliGroup, ...]:
@@ -171,7 +203,7 @@ class Expectations:
     @property
     def reads_states(self) -> bool:
         """Whether exact values are faster from states than from probabilities."""
-        return len(self.strings) > STRINGS_WORTH_A_STATE and not self.with_variances
+        return len(self.strings) > STRINGS_WORTH_A_STATE
 
     @property
     def is_constant(self) -> bool:
@@ -184,8 +216,8 @@ class Expectations:
         return len(self.strings.members[slice(*self._span)])
 
     def num_outputs(self, program: Program) -> int:
-        """Return K, one per observable, or two with variances."""
-        return len(self.observables) * (2 if self.with_variances else 1)
+        """Return K, one per observable."""
+        return len(self.observables)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
@@ -195,11 +227,12 @@ class Expectations:
         """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
         if self.num_settings <= size:
             return [self]
-        starts = range(0, self.num_settings, size)
+        first, end = self._span[0], self._span[0] + self.num_settings
+        starts = range(first, end, size)
         parts = [copy.copy(self) for _ in starts]
         for start, part in zip(starts, parts, strict=True):
             part.__dict__.pop("groups", None)
-            object.__setattr__(part, "_span", (start, start + size))
+            object.__setattr__(part, "_span", (start, min(start + size, end)))
         return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
@@ -208,27 +241,26 @@ class Expectations:
 
     def read(self, program: Program, distributions: Distributions) -> Values:
         """Return weighted sums of parities."""
-        pairs = list(zip(self.groups, distributions, strict=True))
-        values: Values = self.constants
-        for group, distribution in pairs:
-            values = values + group.expectations(distribution)
-        if not self.with_variances:
-            return values
-        variances = sum((g.variances(d) for g, d in pairs), start=np.zeros_like(values))
-        return np.concatenate([values, variances], axis=-1)
+        pairs = zip(self.groups, distributions, strict=True)
+        return sum((group.expectations(one) for group, one in pairs), start=self.constants)
 
     def outcome_weights(self, cotangent: Values) -> Distributions:
         """Return the weight of each outcome per setting in a weighted sum of the outputs."""
         return [group.outcome_weights(cotangent) for group in self.groups]
 
-    def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """Return the outputs from the counts of outcomes of each setting."""
-        values = self.constants
-        variances = np.zeros_like(values)
+    def variances(self, program: Program, distributions: Distributions) -> Values:
+        """Return the variance per shot of each output; settings are independent."""
+        pairs = zip(self.groups, distributions, strict=True)
+        start = np.zeros_like(self.constants)
+        return sum((group.variances(one) for group, one in pairs), start=start)
+
+    def read_counts(self, program: Program, counts: Counts) -> Moments:
+        """Return the outputs and their variances per shot from the counts of each setting."""
+        values, variances = self.constants, np.zeros_like(self.constants)
         for group, measured in zip(self.groups, counts, strict=True):
             mean, variance = group.moments_of_counts(measured)
             values, variances = values + mean, variances + variance
-        return np.concatenate([values, variances]) if self.with_variances else values
+        return values, variances
 
 
 Readout = Probabilities | Expectations

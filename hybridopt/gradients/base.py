@@ -69,6 +69,15 @@ class GradientRule(ABC):
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord | None:
         """Return a record for a forward run that will be differentiated, or None."""
 
+    def tables(
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, needs: tuple[bool, bool]
+    ) -> Iterator[tuple[Rows, Shared]]:
+        """Yield the angles that `vjp` will evaluate, to submit them with the forward pass.
+
+        The default yields nothing: the circuits of the derivative run when it is requested.
+        """
+        yield from ()
+
     @abstractmethod
     def vjp(
         self,

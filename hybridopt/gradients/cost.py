@@ -46,7 +46,7 @@ def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool,
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
         # a backward run is not a setting
         return Cost() if _runs_in_numpy(evaluation, rule, needs) else Cost(runs=1)
-    return times(gradient_evaluations(evaluation, rule, needs), forward_cost(evaluation))
+    return forward_cost(evaluation) * gradient_evaluations(evaluation, rule, needs)
 
 
 def gradient_evaluations(
@@ -83,11 +83,6 @@ def _keeps_forward_run(
 def cost_of(settings: int, shots: int | None) -> Cost:
     """Return the cost of some settings, counting one run per setting."""
     return Cost(settings, settings * (shots or 0), settings)
-
-
-def times(factor: int, cost: Cost) -> Cost:
-    """Return the cost multiplied by a factor."""
-    return Cost(factor * cost.settings, factor * cost.shots, factor * cost.runs)
 
 
 def total_cost(costs: Iterable[Cost | None]) -> Cost | None:

@@ -74,6 +74,14 @@ class ParameterShift(GradientRule):
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> None:
         """Return None, as a shift does not use the forward run."""
 
+    def tables(
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, needs: tuple[bool, bool]
+    ) -> Iterator[tuple[Rows, Shared]]:
+        """Yield the tables of shifted angles; those of amplitudes run when they are requested."""
+        for along in np.flatnonzero(needs).tolist():
+            for terms in _terms(evaluation, (rows, shared), along):
+                yield terms.move((rows, shared), along)[0]
+
     def vjp(
         self,
         evaluation: Evaluation,

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.providers import BackendV2
@@ -36,11 +37,12 @@ from hybridopt.execution import (
     Readout,
     check_executor,
 )
-from hybridopt.execution.placed_readout import place_circuit, place_readout
+from hybridopt.execution.placed_readout import explain_placement, place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
-from hybridopt.gradients.cost import times, training_cost
+from hybridopt.gradients.cost import training_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.graph_capture import outside_graphs
+from hybridopt.nn.output_errors import HasOutputErrors, OutputErrors
 from hybridopt.nn.parameter_map import AngleMap
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
@@ -58,7 +60,7 @@ class _Compiled:
     angles: AngleMap
 
 
-class CircuitLayer(nn.Module, RunsCircuits):
+class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
     r"""A parameterized circuit as a torch module.
 
     Output k of sample x is the expectation value :math:`\langle O_k \rangle`, or the probability of
@@ -142,6 +144,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         self.pad_with = _validation.optional_real("pad_with", pad_with)
         self._last: _Compiled | None = None
         self._last_pass = (1, True)  # number of samples, True if x required gradients
+        self._errors = OutputErrors()
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
@@ -214,7 +217,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         batch_size = self._samples(batch_size)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
-        lines += _explain_placement(self._compiled())
+        lines += explain_placement(self._compiled().physical, program)
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         for kind, samples, tables in (
             ("angles shared by samples", batch_size, of_shared),
@@ -223,7 +226,21 @@ class CircuitLayer(nn.Module, RunsCircuits):
             if self.gradient.name == "parameter-shift" and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
         lines.append(f"Rule {self.gradient.explain_for(self._evaluation())}.")
+        if (error := self._errors.seen.root_mean_square) is not None:
+            lines.append(f"Standard error of an output so far: {error:.2g} (root mean square).")
         return "\n".join(lines)
+
+    @property
+    def standard_errors(self) -> Float64[Tensor, "samples K"] | None:
+        """Standard errors of the outputs of the last forward pass; None if they are exact.
+
+        They are estimated from the shots. Shape ``(samples, K)``, in the units of the outputs.
+        Sums over outcomes, as for `from_qnn` with an interpretation, have no standard errors here.
+        """
+        variances = self._errors.last
+        if variances is None or self.output_shape is not None:
+            return None
+        return torch.from_numpy(np.sqrt(variances[0]))
 
     def step_cost(
         self, batch_size: int | None = None, *, input_gradient: bool | None = None
@@ -243,7 +260,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
         cost = training_cost(evaluation, self.gradient, needs)
-        return times(1 if self._are_equal(samples) else samples, cost)
+        return cost * (1 if self._are_equal(samples) else samples)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
         """Return the circuit with its current weights and free inputs under the name ``""``."""
@@ -279,7 +296,12 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def __getstate__(self) -> dict[str, Any]:
         # compiled parts are made again from the circuit, because functions cannot be pickled
-        return {**self.__dict__, "_last": None, "_last_pass": (1, True)}
+        return {
+            **self.__dict__,
+            "_last": None,
+            "_last_pass": (1, True),
+            "_errors": OutputErrors(),
+        }
 
     def _check_circuit(self) -> None:
         """Check that the parameters are those of the circuit and that it has no measurements."""
@@ -304,7 +326,9 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def _evaluation(self) -> CircuitEvaluation:
         compiled = self._compiled()
-        return CircuitEvaluation(compiled.program, compiled.readout, self.executor, self.gradient)
+        return CircuitEvaluation(
+            compiled.program, compiled.readout, self.executor, self.gradient, errors=self._errors
+        )
 
     def _are_equal(self, samples: int) -> bool:
         """Return True if one run serves all samples: no angles per sample and no shots."""
@@ -328,24 +352,6 @@ class CircuitLayer(nn.Module, RunsCircuits):
         rows = np.zeros((samples, compiled.program.num_row_angles))
         shared = np.zeros((tables, compiled.program.num_shared_angles))
         return self.executor.explain(Job(compiled.program, compiled.readout, rows, shared))
-
-
-def _explain_placement(compiled: _Compiled) -> list[str]:
-    """Return the lines about the device qubits of the circuit."""
-    physical = compiled.physical
-    if not physical.on_device:
-        return []
-    how = "transpiled by the user" if physical.is_isa else "placed by the transpiler"
-    ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
-    lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
-    if compiled.program.device_qubits is None:
-        lines[0] += " Idle qubits of the device are not simulated."
-    if physical.takes_device_observables:
-        lines.append(
-            "Observables: taken as given, on the device's qubits, because the circuit has as many "
-            "qubits before and after transpilation."
-        )
-    return lines
 
 
 def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, ForwardRecord, Job, Readout
+from hybridopt.execution import Executor, ForwardRecord, Job, PendingResult, Readout, Result
+from hybridopt.execution.result import checked_result
 from hybridopt.gradients import GradientRule
 from hybridopt.gradients.base import (
     Evaluation,
@@ -20,6 +21,7 @@ from hybridopt.gradients.base import (
     batch_entries,
     differentiable_jvp,
 )
+from hybridopt.nn.output_errors import OutputErrors
 from hybridopt.nn.parameter_map import is_transformed
 
 
@@ -33,19 +35,35 @@ class CircuitEvaluation(Evaluation):
     rule: GradientRule
     known: tuple[Tensor, Tensor] | None = None  # shared angles and their outputs (S, B, K)
     seed: int | None = None
+    errors: OutputErrors | None = None  # record of the variances of forward passes
+    submitted: tuple[Submitted, ...] = ()  # jobs of the forward pass and its gradient
 
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs per row of shared angles and sample; on meta, shapes only."""
-        memory = None
+        memory, evaluation = None, self
         needs = (rows.requires_grad, shared.requires_grad)
         if torch.is_grad_enabled() and any(needs):
-            if is_transformed(rows) or is_transformed(shared):
+            transformed = is_transformed(rows) or is_transformed(shared)
+            if transformed:
                 needs = (True, True)  # an outer transform may differentiate the other one
             memory = self.rule.memory(self, needs)
+            if self.executor.is_remote and not (transformed or rows.is_meta or self.submitted):
+                evaluation = self._with_submitted(rows, shared, needs)
         return cast(
             Tensor,
-            _Evaluate.apply(rows, shared, self, memory),  # type: ignore[no-untyped-call]
+            _Evaluate.apply(rows, shared, evaluation, memory),  # type: ignore[no-untyped-call]
         )
+
+    def _with_submitted(
+        self, rows: Rows, shared: Shared, needs: tuple[bool, bool]
+    ) -> CircuitEvaluation:
+        """Return the evaluation with the jobs of its forward pass and gradient submitted."""
+        with torch.no_grad():
+            detached = rows.detach(), shared.detach()
+            gradient = self.rule.tables(self, *detached, needs)
+            tables = [detached, *gradient] if self._recall(*detached) is None else [*gradient]
+            submitted = [Submitted(*one, self.executor.submit(self._job(*one))) for one in tables]
+        return replace(self, submitted=tuple(submitted))
 
     def with_seed(self, seed: int) -> CircuitEvaluation:
         """Return an evaluation whose random derivatives are drawn from this seed."""
@@ -53,16 +71,53 @@ class CircuitEvaluation(Evaluation):
 
     def numbers(self, rows: Tensor, shared: Tensor, memory: ForwardRecord | None) -> Tensor:
         """Return the outputs without autograd."""
-        if self.known is not None and torch.equal(self.known[0], shared):
-            return self.known[1].detach().clone()
-        tables = rows.detach().cpu().numpy(), shared.detach().cpu().numpy()
-        job = Job(self.program, self.readout, *tables)
+        known = self._recall(rows, shared)
+        if known is not None:
+            return known
+        job = self._job(rows, shared)
         if memory is None:
-            values = self.executor.run(job)
+            result = self._result(job, rows, shared)
+            values = result.values
+            if self.errors is not None:
+                self.errors.record(result.variances)
         else:
             job.check()
-            values = memory.values(*tables)
+            values = memory.values(job.rows, job.shared)
         return torch.from_numpy(values).to(rows.device)
+
+    def for_derivatives(self) -> CircuitEvaluation:
+        """Return the evaluation for shifted angles, whose variances are not recorded."""
+        return self if self.errors is None else replace(self, errors=None)
+
+    def _recall(self, rows: Tensor, shared: Tensor) -> Tensor | None:
+        """Return a copy of the known outputs, if they are those of these angles."""
+        if self.known is not None and torch.equal(self.known[0], shared):
+            return self.known[1].detach().clone()
+        return None
+
+    def _job(self, rows: Tensor, shared: Tensor) -> Job:
+        tables = rows.detach().cpu().numpy(), shared.detach().cpu().numpy()
+        return Job(self.program, self.readout, *tables)
+
+    def _result(self, job: Job, rows: Tensor, shared: Tensor) -> Result:
+        """Return the result of a submitted job at these angles, or run the job."""
+        for one in self.submitted:
+            if one.is_at(rows, shared):
+                return checked_result(self.executor, job, one.pending.result())
+        return checked_result(self.executor, job, self.executor.run(job))
+
+
+@dataclass(frozen=True, eq=False)
+class Submitted:
+    """Submitted job and its angles."""
+
+    rows: Tensor
+    shared: Tensor
+    pending: PendingResult
+
+    def is_at(self, rows: Tensor, shared: Tensor) -> bool:
+        """Return whether the job has these angles."""
+        return torch.equal(self.rows, rows) and torch.equal(self.shared, shared)
 
 
 class _Evaluate(torch.autograd.Function):
@@ -77,7 +132,8 @@ class _Evaluate(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        rows, shared, ctx.evaluation, ctx.memory = inputs
+        rows, shared, evaluation, ctx.memory = inputs
+        ctx.evaluation = evaluation.for_derivatives()
         ctx.set_materialize_grads(False)  # nothing is run for absent tangents
         ctx.save_for_backward(rows, shared)
         ctx.save_for_forward(rows, shared)

@@ -23,13 +23,14 @@ from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Executor, Expectations, Job
+from hybridopt.execution import Executor, Expectations, Job, Result
 from hybridopt.execution.placed_readout import (
     PlacedReadout,
     place_circuit,
     place_probabilities,
     place_readout,
 )
+from hybridopt.execution.result import checked_result
 from hybridopt.nn.parameter_map import AngleMap
 
 Terms: TypeAlias = tuple[tuple[str, float], ...]  # labels with their factors
@@ -104,14 +105,14 @@ class CompiledCircuit:
         key = tuple(tuple(part.tobytes() for part in parts) for parts in terms)
         return self._readout(key, lambda: self._placed(Expectations(observables)))
 
-    def sums(self, sums: tuple[Terms, ...], *, with_variances: bool) -> PlacedReadout:
+    def sums(self, sums: tuple[Terms, ...]) -> PlacedReadout:
         """Return the readout of sums of labels, cached by their terms."""
 
         def build() -> PlacedReadout:
             observables = tuple(as_pauli_sum(dict(terms)) for terms in sums)
-            return self._placed(Expectations(observables, with_variances))
+            return self._placed(Expectations(observables))
 
-        return self._readout((with_variances, sums), build)
+        return self._readout(sums, build)
 
     def _placed(self, readout: Expectations) -> PlacedReadout:
         return place_readout(self.physical, readout, sampled=self.executor.shots is not None)
@@ -131,13 +132,13 @@ class CompiledCircuit:
 
     def run(
         self, placed: PlacedReadout, values: Float64[np.ndarray, "N P"], shots: int | None = None
-    ) -> Float64[np.ndarray, "N K"]:
-        """Return the readout at each row of parameter values; None for the executor's shots."""
+    ) -> Result:
+        """Return the readout at each row of values, (1, N, K); None for the executor's shots."""
         lowered = self.lowered(values, placed.qubits)
         rows, shared = lowered.numbers(values)
         own = None if shots == self.executor.shots else shots
         job = Job(lowered.program, placed.readout, rows, shared, shots=own)
-        return np.asarray(self.executor.run(job)[0])
+        return checked_result(self.executor, job, self.executor.run(job))
 
     def lowered(
         self,

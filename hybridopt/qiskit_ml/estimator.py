@@ -16,7 +16,7 @@ from qiskit.providers import Options
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
-from hybridopt.execution.job import MAX_SHOTS
+from hybridopt.execution.job import MAX_SHOTS, shots_of_precision
 from hybridopt.qiskit_ml.compiled_circuits import (
     CompiledCircuits,
     Terms,
@@ -25,8 +25,6 @@ from hybridopt.qiskit_ml.compiled_circuits import (
 )
 from hybridopt.qiskit_ml.observables import with_layout
 from hybridopt.qiskit_ml.requests import PubLike, Request, start_job, tables_of
-
-ROUNDING = 1e-15  # of 1 / precision^2, so that the precision 1 / sqrt(shots) needs these shots
 
 
 class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
@@ -146,13 +144,11 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         compiled, shots = request.compiled, request.shots
         for table in tables_of(rows, outputs, exact=shots is None):
             chosen = tuple(sums[output] for output in table.outputs)
-            readout = compiled.sums(chosen, with_variances=shots is not None)
-            read = compiled.run(readout, table.values, shots)
+            result = compiled.run(compiled.sums(chosen), table.values, shots)
             number, row, output = table.requests.T
-            values[number] = read[row, output]
-            if shots is not None:
-                variances = read[:, len(chosen) :] / shots
-                errors[number] = np.sqrt(np.clip(variances, 0, None))[row, output]
+            values[number] = result.values[0, row, output]
+            if result.variances is not None:
+                errors[number] = np.sqrt(result.variances[0, row, output])
         return values, errors
 
     def _shots(self, name: str, precision: float) -> int | None:
@@ -166,7 +162,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 f"shots={own} (got {precision:g}). Use `AerEstimator(AerExecutor())`, which is "
                 "exact."
             )
-        return min(MAX_SHOTS, max(1, math.ceil((1 - ROUNDING) / precision**2)))
+        return shots_of_precision(precision)
 
 
 def _sums(observables: ObservablesArray) -> Iterator[Terms]:

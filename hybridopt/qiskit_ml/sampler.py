@@ -144,7 +144,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         order = ShotOrder(self.executor)  # before the run, which is the next call of the executor
         probabilities = np.zeros((0, 1 << len(qubits)))
         if len(values):
-            probabilities = compiled.run(compiled.probabilities(qubits), values, shots)
+            probabilities = compiled.run(compiled.probabilities(qubits), values, shots).values[0]
         ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]
         place: dict[int | None, int] = {qubit: number for number, qubit in enumerate(qubits)}
         sources = {  # bit of the outcome for each bit of a register; None for 0

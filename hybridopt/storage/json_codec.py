@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
-from qiskit_aer.noise import NoiseModel
-
-from hybridopt._warnings import ignored_warnings
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.errors import CheckpointError, ConversionError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.execution.executor import Metered
-from hybridopt.execution.memory_budget import physical_memory
+from hybridopt.execution.noise import model_from_plain
 from hybridopt.gradients import GRADIENTS
 
 REGISTRIES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "bridge": (BRIDGES, "Store the `state_dict` of the network with `torch.save`."),
     "gradient rule": (GRADIENTS, "Use one of these before you save."),
 }
-SIMULATION = ("device", "shots", "method", "precision", "seed", "strategy")
-SETTINGS = (*SIMULATION, "max_bond_dimension", "truncation")
 WAY_OUT = "Pass `executor=` to `load` to replace the stored settings."
 
 
@@ -87,19 +82,43 @@ def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
 
 
 def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, Any]:
-    """Return settings and stream position of an executor, or why it cannot be stored."""
+    """Return settings and stream position of an executor, and why none can be made from them."""
+    state = executor.state_dict()
     if not runs_circuits:  # samples the formula of a control
-        return {"kind": "sampler", "shots": executor.shots, "state": executor.state_dict()}
-    if type(executor) is not AerExecutor:
-        reason = f"an executor of class {type(executor).__name__} cannot be stored"
-        return {"kind": "other", "reason": reason}
-    settings: dict[str, Any] = {name: getattr(executor, name) for name in SETTINGS}
-    if executor.max_memory != physical_memory() // 2:  # the default depends on the machine
-        settings["max_memory"] = executor.max_memory
-    noise = executor.noise and _noise_to_plain(executor.noise)
-    if executor.noise is not None and noise is None:
-        return {"kind": "other", "reason": f"the noise {executor.noise} cannot be stored"}
-    return {"kind": "aer", "settings": settings, "noise": noise, "state": executor.state_dict()}
+        return {"kind": "sampler", "shots": executor.shots, "state": state}
+    settings, name = executor.settings(), type(executor).__name__
+    if type(executor) is AerExecutor:
+        noise = settings.pop("noise_model")
+        if not isinstance(noise, str):
+            return {"kind": "aer", "settings": settings, "noise": noise, "state": state}
+        reason, left_out = f"the noise {noise} cannot be stored", ["noise_model"]
+    else:
+        settings, left_out = plain_part(settings)
+        shown = ", ".join(f"{key}={reprlib.repr(value)}" for key, value in settings.items())
+        more = f", and {', '.join(left_out)}" if left_out else ""
+        reason = f"an executor of class {name} cannot be stored (it had {shown}{more})"
+    state, lost = plain_part(state)
+    return {
+        "kind": "other",
+        "class": name,
+        "settings": to_plain(settings),
+        "state": to_plain(state),
+        "not_stored": [*left_out, *lost],
+        "reason": reason,
+    }
+
+
+def plain_part(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values that are plain data, and the names of the others."""
+    plain, left_out = {}, []
+    for name, value in values.items():
+        try:
+            to_plain(value)
+        except ConversionError:
+            left_out.append(name)
+        else:
+            plain[name] = value
+    return plain, left_out
 
 
 def executor_from_plain(stored: dict[str, Any]) -> Executor:
@@ -109,7 +128,7 @@ def executor_from_plain(stored: dict[str, Any]) -> Executor:
         raise CheckpointError(f"The file has no executor, because {stored['reason']}. {WAY_OUT}")
     if kind == "sampler":  # a control uses the shots only
         return AerExecutor(shots=stored["shots"], seed=0)
-    noise = stored["noise"] and _noise_from_plain(stored["noise"])
+    noise = stored["noise"] and model_from_plain(stored["noise"])
     if stored["noise"] is not None and noise is None:
         raise CheckpointError(f"The installed Aer cannot read the stored noise model. {WAY_OUT}")
     try:
@@ -120,24 +139,3 @@ def executor_from_plain(stored: dict[str, Any]) -> Executor:
             f"The stored executor cannot be created here: {error} {WAY_OUT}"
         ) from error
     return executor
-
-
-def _noise_to_plain(noise: Any) -> dict[str, Any] | None:
-    """Return a noise model as JSON; None for a device or if JSON changes the model."""
-    model = noise.model
-    if model is None or noise.device is not None:
-        return None
-    try:
-        stored = json.loads(json.dumps(model.to_dict(serializable=True)))
-    except (TypeError, ValueError):
-        return None
-    return None if model._custom_noise_passes or _noise_from_plain(stored) != model else stored
-
-
-def _noise_from_plain(stored: dict[str, Any]) -> NoiseModel | None:
-    try:
-        # deprecated in Aer 0.15 without replacement
-        with ignored_warnings(category=DeprecationWarning):
-            return NoiseModel.from_dict(stored)
-    except Exception:  # noqa: BLE001  Aer raises many kinds; the caller raises our error
-        return None

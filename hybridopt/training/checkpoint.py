@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import reprlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from torch.optim import Optimizer
 from hybridopt._environment import OWN, versions
 from hybridopt._files import write_whole
 from hybridopt.errors import CheckpointError
+from hybridopt.execution.executor import Metered
 from hybridopt.storage.architecture import describe, difference
 from hybridopt.storage.archive import check_schema, opened, signed
+from hybridopt.storage.json_codec import plain_part, to_plain
 from hybridopt.storage.torch_file import TorchFile, dump
 from hybridopt.training.gradient_steps import StepOptions
 from hybridopt.training.history import History
@@ -83,6 +87,7 @@ class Checkpoint:
             "options": _options(training.optimizer),
             "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
             "shots": [getattr(executor, "shots", None) for executor in training.executors],
+            "executors": [_settings_of(executor) for executor in training.executors],
             "trained": [
                 [names.get(id(p), "a parameter of another network") for p in group["params"]]
                 for group in training.optimizer.param_groups
@@ -108,11 +113,13 @@ class Checkpoint:
         here = self._settings
         for key in sorted({*saved, *here}, key=["network", "lr", *here, *saved].index):
             there, own = saved.get(key), here.get(key)
-            if there == own:
+            if there == own or (key == "executors" and there is None):  # in older files
                 continue
             shown, same = f"{key}={there!r}, this run has {key}={own!r}", "arguments"
             if key == "network":
                 shown = f"another network: {difference(there or {}, here[key])}"
+            elif key == "executors":
+                shown = f"another executor: {_other_setting(there or [], here[key])}"
             elif key == "trained":
                 shown = f"other parameters: {_other_parameters(there or [], here[key])}"
                 same = "frozen layers, groups and callbacks (`Unfreeze` adds parameters)"
@@ -153,6 +160,26 @@ def _options(optimizer: Optimizer) -> str:
         group.pop("params")
         group.pop("initial_lr", None)
     return repr(groups[0] if len(groups) == 1 else groups)
+
+
+def _settings_of(executor: Metered) -> str:
+    """Return class and settings of an executor as JSON, without those that may change."""
+    plain, _ = plain_part(executor.settings())
+    kept = {name: value for name, value in plain.items() if name not in executor.changeable}
+    settings = {name: to_plain(value) for name, value in kept.items()}
+    return json.dumps({"class": type(executor).__name__, **settings}, sort_keys=True)
+
+
+def _other_setting(saved: list[str], own: list[str]) -> str:
+    """Return the first setting that differs between the executors of the file and of this run."""
+    if len(saved) != len(own):
+        return f"{len(saved)} executors, this run has {len(own)}"
+    for there, here in zip(map(json.loads, saved), map(json.loads, own), strict=True):
+        for name in {"class": None, **there, **here}:
+            if there.get(name) != here.get(name):
+                values = (reprlib.repr(one.get(name)) for one in (there, here))
+                return "{0}={1}, this run has {0}={2}".format(name, *values)
+    return "settings written in another form"
 
 
 def _other_parameters(saved: list[list[str]], own: list[list[str]]) -> str:

@@ -41,6 +41,10 @@ class EpochRecord:
         lr: Learning rate of the first step and the first parameter group; None if unknown.
         steps: Number of steps of the optimizer; None if unknown.
         clipped: Number of steps in which ``clip_grad_norm`` scaled the gradient; None if unknown.
+        standard_error: Root mean square of the standard errors of the outputs of circuit layers, in
+            the forward passes of training and evaluation; None without shots.
+        jobs: Number of jobs sent to a service, for training and evaluation.
+        service_seconds: Time that the service reported for these jobs [s].
 
     Example:
         >>> import torch, hybridopt as ho
@@ -61,6 +65,14 @@ class EpochRecord:
     lr: float | None = None
     steps: int | None = None
     clipped: int | None = None
+    standard_error: float | None = None
+    jobs: int = 0
+    service_seconds: float = 0.0
+
+    @property
+    def cost(self) -> Cost:
+        """Cost of training and evaluation."""
+        return Cost(self.settings, self.shots, self.runs, self.jobs, self.service_seconds)
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,8 @@ class RangeTest:
         shots: Number of shots.
         runs: Number of runs.
         reason: Reason for the default rate of the optimizer; empty if the test chose the rate.
+        jobs: Number of jobs sent to a service.
+        service_seconds: Time that the service reported for these jobs [s].
 
     Example:
         >>> import torch, hybridopt as ho
@@ -95,11 +109,13 @@ class RangeTest:
     shots: int
     runs: int
     reason: str = ""
+    jobs: int = 0
+    service_seconds: float = 0.0
 
     @property
     def cost(self) -> Cost:
-        """Settings, shots and runs of the test."""
-        return Cost(self.settings, self.shots, self.runs)
+        """Cost of the test."""
+        return Cost(self.settings, self.shots, self.runs, self.jobs, self.service_seconds)
 
 
 def _column(name: str, doc: str) -> Any:
@@ -146,11 +162,18 @@ class History:
     lr: ClassVar[list[float | None]] = _column("lr", "First learning rate of each epoch.")
     steps: ClassVar[list[int | None]] = _column("steps", "Optimizer steps of each epoch.")
     clipped: ClassVar[list[int | None]] = _column("clipped", "Clipped steps of each epoch.")
+    standard_error: ClassVar[list[float | None]] = _column(
+        "standard_error", "Root mean square standard error of circuit outputs, per epoch."
+    )
+    jobs: ClassVar[list[int]] = _column("jobs", "Jobs sent to a service, per epoch.")
+    service_seconds: ClassVar[list[float]] = _column(
+        "service_seconds", "Time reported by the service, per epoch, in seconds."
+    )
 
     @property
     def cost(self) -> Cost:
-        """Settings, shots and runs of all epochs and of the range test."""
-        epochs = Cost(sum(self.settings), sum(self.shots), sum(self.runs))
+        """Cost of all epochs and of the range test."""
+        epochs = sum((record.cost for record in self.records), Cost())
         return epochs if self.range_test is None else epochs + self.range_test.cost
 
     @property
@@ -194,7 +217,7 @@ class History:
             ) from error
         names = list(EpochRecord.__dataclass_fields__)
         frame = pandas.DataFrame(list(map(asdict, self.records)), columns=names).set_index("epoch")
-        optional = ("test_loss", "metric", "lr", "steps", "clipped")
+        optional = ("test_loss", "metric", "lr", "steps", "clipped", "standard_error")
         return frame.astype(dict.fromkeys(optional, float))  # NaN in place of None
 
     def plot(self) -> Figure:

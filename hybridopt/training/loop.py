@@ -20,6 +20,7 @@ from hybridopt._random import give_way, lent
 from hybridopt.data.dataset import Batch
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
+from hybridopt.nn.output_errors import errors_seen
 from hybridopt.optim import Newton
 from hybridopt.training.batches import TrainingData
 from hybridopt.training.callbacks import Callback
@@ -157,6 +158,7 @@ class Training:
 
     def _epoch(self) -> Status | None:
         before, started = usage_of(self.executors) - self.of_others, time.perf_counter()
+        errors_before = errors_seen(self.network)
         rate = float(self.optimizer.param_groups[0]["lr"])
         train_loss, stopped, steps, clipped = self._steps()
         self._merge()
@@ -166,11 +168,12 @@ class Training:
             self._fail("a weight or buffer is no longer finite after the last batch")
         test_loss, score = self._evaluate()
         cost = usage_of(self.executors) - self.of_others - before
-        spent = (cost.settings, cost.shots, cost.runs)
+        errors = errors_seen(self.network) - errors_before
         number = len(self.history) + 1
         record = EpochRecord(
-            number, train_loss, test_loss, score, seconds, *spent, rate, steps, clipped
-        )
+            number, train_loss, test_loss, score, seconds, cost.settings, cost.shots, cost.runs,
+            rate, steps, clipped, errors.root_mean_square, cost.jobs, cost.seconds,
+        )  # fmt: skip
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)

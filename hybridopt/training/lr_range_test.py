@@ -110,7 +110,10 @@ def run_range_test(
         default = build([p for p in network.parameters() if p.requires_grad], None)
         rate, reason = float(default.param_groups[0]["lr"]), WITHIN_NOISE
     seconds = time.perf_counter() - started
-    return RangeTest(rate, rates, losses, seconds, spent.settings, spent.shots, spent.runs, reason)
+    return RangeTest(
+        rate, rates, losses, seconds, spent.settings, spent.shots, spent.runs, reason,
+        spent.jobs, spent.seconds,
+    )  # fmt: skip
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:

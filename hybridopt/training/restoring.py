@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import random
 from collections import defaultdict
@@ -87,6 +88,8 @@ def check_settings(settings: Any) -> None:
     for key, value in settings.items():
         if key == "network":
             fits = isinstance(value, dict) and _are_texts([*value, *value.values()])
+        elif key == "executors":
+            fits = isinstance(value, list) and _are_texts(value) and all(map(_is_object, value))
         elif key == "trained":
             fits = isinstance(value, list) and all(isinstance(group, list) for group in value)
             fits = fits and _are_texts([name for group in value for name in group])
@@ -95,6 +98,13 @@ def check_settings(settings: Any) -> None:
             fits = all(isinstance(part, str | int | float | None) for part in parts)
         if not fits:
             raise StateError(f"`settings.{key}` has another type")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _are_texts(values: list[Any]) -> bool:

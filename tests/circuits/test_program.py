@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
-from qiskit import QuantumCircuit
+import pytest
+from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import XXPlusYYGate
-from qiskit.quantum_info import Operator
+from qiskit.quantum_info import Operator, Statevector
+from scipy.linalg import hadamard
 
 from hybridopt.circuits import CircuitProgram, Program, lower
-from hybridopt.circuits.program import FixedGate, frame_changes
+from hybridopt.circuits.program import FixedGate, frame_changes, template_of
+from tests.circuits.programs import programs
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 6)
 
@@ -31,6 +34,7 @@ def mixed() -> tuple[QuantumCircuit, CircuitProgram]:
 
 
 CIRCUIT, PROGRAM = mixed()
+PROGRAMS = programs()
 ROW, SHARED = np.random.default_rng(0).uniform(-3, 3, 3), np.array([1.2, -0.7, 2.1, -2.6])
 BOUND = Operator(PROGRAM.bind(ROW, SHARED))
 
@@ -57,6 +61,63 @@ def test_bound_circuits_and_template_are_the_given_circuit():
     template, rows, shared = PROGRAM.template
     angles = dict(zip([*rows, *shared], [*ROW, *SHARED], strict=True))
     assert BOUND.equiv(Operator(template.assign_parameters(angles)), atol=1e-10)
+
+
+def bound_template(program: Program, rows: np.ndarray, shared: np.ndarray) -> QuantumCircuit | None:
+    """Return the template at the first row of each table."""
+    template = template_of(program)
+    if template is None:
+        return None
+    tables = program.template_angles(rows, shared)
+    assert [len(table) for table in tables] == [len(rows), len(shared)]
+    pairs = zip((template.rows, template.shared), tables, strict=True)
+    values = {p: v for of, table in pairs for p, v in zip(of, table[0], strict=True)}
+    assert set(values) == set(template.circuit.parameters)
+    return template.circuit.assign_parameters(values)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_template_has_the_state_and_the_phase_of_the_bound_circuit(name):
+    program, generator = PROGRAMS[name], np.random.default_rng(1)
+    rows = generator.uniform(-3, 3, (2, program.num_row_angles))
+    shared = generator.uniform(-3, 3, (3, program.num_shared_angles))
+    if name == "sparse":  # a sum of its columns
+        z = generator.uniform(-1, 1, (3, 2))
+        shared = np.pi / 2 + z @ hadamard(8)[[1, 6]]
+    found = bound_template(program, rows, shared)
+    if name in {"amplitudes", "user", "other"}:
+        assert found is None
+        return
+    assert found is not None
+    expected = Statevector(program.bind(rows[0], shared[0]))
+    np.testing.assert_allclose(Statevector(found).data, expected.data, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", ["diagonal 3", "sparse", "mesh reference True", "mesh data False", "generator"]
+)
+def test_template_is_transpiled_with_free_angles(name):
+    program, generator = PROGRAMS[name], np.random.default_rng(2)
+    template = program.template
+    native = transpile(template.circuit, basis_gates=["rz", "sx", "cx"], optimization_level=1)
+    assert set(native.count_ops()) <= {"rz", "sx", "cx"}
+    rows = generator.uniform(-3, 3, (1, program.num_row_angles))
+    shared = np.pi / 2 + generator.uniform(-1, 1, (1, 1)) * np.ones((1, program.num_shared_angles))
+    tables = program.template_angles(rows, shared)
+    values = dict(
+        zip([*template.rows, *template.shared], [*tables[0][0], *tables[1][0]], strict=True)
+    )
+    found = Statevector(native.assign_parameters({p: values[p] for p in native.parameters}))
+    assert found.equiv(Statevector(program.bind(rows[0], shared[0])), rtol=0, atol=1e-10)
+
+
+def test_template_is_the_same_object_until_it_is_pickled():
+    for name in ("diagonal 2", "generator"):
+        program = PROGRAMS[name]
+        assert program.template is program.template
+        copied = pickle.loads(pickle.dumps(program))
+        assert copied.fingerprint == program.fingerprint
+        assert [p.name for p in copied.template.shared] == [p.name for p in program.template.shared]
 
 
 def test_layers_are_the_same_circuit():

@@ -11,7 +11,9 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.compare import Budget, Method
 from hybridopt.compare.budget import MeteredBatches, check_budget, step_cost
-from hybridopt.compare.run import stage_budgets
+from hybridopt.compare.resampling import Experiment
+from hybridopt.compare.stage_setup import stage_budgets, stage_networks
+from hybridopt.compare.tuning import Tuning
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
 from hybridopt.execution import Cost
 from hybridopt.optim import create
@@ -178,12 +180,16 @@ def test_only_stages_with_shots_share_the_shots():
 
 
 def test_all_stages_with_circuits_share_the_settings():
-    network, executor, x = circuit_network(), ho.AerExecutor(), torch.rand(40, 4)
-    method = Method("adam:1 > twin+adam:1 > memory+adam:2")
-    parts = stage_budgets(network, method, Budget.parse("4000 settings"), executor, x, 0)
-    assert [part.settings for part in parts] == [1000, 1000, 2000]
-    parts = stage_budgets(nn.Linear(4, 3), method, Budget.parse("8 settings"), executor, x, 0)
-    assert [part.settings for part in parts] == [8, 8, 8]  # the first two stages are rejected later
+    method, x = Method("adam:1 > twin+adam:1 > memory+adam:2"), torch.rand(40, 4)
+
+    def settings(network, number):
+        budget = Budget.parse(f"{number} settings")
+        experiment = Experiment("", "", False, budget, Tuning(1), ho.AerExecutor(), None)
+        networks = stage_networks(experiment, method, network, 0)
+        return [part.settings for part in stage_budgets(method, budget, networks, x)]
+
+    assert settings(circuit_network(), 4000) == [1000, 1000, 2000]
+    assert settings(nn.Linear(4, 3), 8) == [8, 8, 8]  # the first two stages are rejected later
 
 
 def test_the_executor_runs_the_circuits_of_the_network():
@@ -209,5 +215,5 @@ def test_the_executor_runs_the_circuits_of_the_network():
 )
 def test_a_step_must_fit_into_the_budget(budget, step, exceeded):
     part = ho.load_dataset("iris").train
-    batches = MeteredBatches(part, None, 0, Budget.parse(budget), expected=step)
+    batches = MeteredBatches(part, None, torch.Generator(), Budget.parse(budget), expected=step)
     assert batches.exceeded() is exceeded

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 
 import pytest
 
 from hybridopt.bridges import BRIDGES, Memory, RandomSubspace
 from hybridopt.compare import Method
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+from hybridopt.execution import AerExecutor
 from hybridopt.optim import OPTIMIZERS
 
 
@@ -108,8 +110,34 @@ def test_invalid_texts(text, error, message):
         ({"text": "adam", "batch_size": 0}, ArgumentError, "`batch_size`"),
         ({"text": "adam", "gradient": "shift"}, UnknownNameError, "'shift'"),
         ({"text": "adam", "scheduler": "cosinus"}, UnknownNameError, "'cosinus'"),
+        ({"text": "adam", "executor": "CPU"}, ArgumentTypeError, "`executor`.*'CPU'"),
+        ({"text": "adam", "executor": []}, ArgumentTypeError, "`executor`.*pairs"),
+        ({"text": "adam", "executor": [AerExecutor()]}, ArgumentTypeError, "`executor`.*pairs"),
+        ({"text": "adam", "executor": [(None, 1)]}, ArgumentTypeError, "`executor`.*None"),
+        ({"text": "adam", "executor": [(AerExecutor(), 0)]}, ArgumentError, "`executor`.*0"),
+        (
+            {"text": "adam > memory", "executor": [(AerExecutor(), 1)]},
+            ArgumentError,
+            "`executor`.*chain",
+        ),
     ],
 )
 def test_invalid_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         Method(**arguments)
+
+
+def test_executors_and_schedules():
+    exact, sampled = AerExecutor(), AerExecutor(shots=10)
+    (only,) = Method("adam", executor=exact).stages
+    assert (only.executor, only.portion, only.continues) == (exact, 1.0, False)
+    method = Method("memory+adam:8", executor=[(exact, 3), (sampled, 1)])
+    assert [stage.executor for stage in method.stages] == [exact, sampled]
+    assert (method.shares, method.epochs) == ([6.0, 2.0], 8)
+    assert [stage.continues for stage in method.stages] == [False, True]
+    assert (method.is_chain, method.has_executors) == (False, True)
+    chain = Method("adam > memory", executor=exact)
+    assert (chain.is_chain, [stage.executor for stage in chain.stages]) == (True, [exact] * 2)
+    dicts = [Method("memory", executor=one).to_dict() for one in (None, exact, sampled)]
+    assert dicts[0] == Method("memory").to_dict()
+    assert all(one != other for one, other in combinations(dicts, 2))

@@ -11,10 +11,10 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.compare import Budget, Method, Tuning
 from hybridopt.compare import budget as budgets
+from hybridopt.compare.evaluation import evaluate
 from hybridopt.compare.resampling import Experiment
-from hybridopt.compare.run import evaluate, inference_seconds, train
-from hybridopt.data import Part
-from hybridopt.errors import DataError
+from hybridopt.compare.run import train
+from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Cost
 
 IRIS = ho.load_dataset("iris", seed=0)  # 120 samples to train on: 4 steps per epoch
@@ -25,9 +25,14 @@ def network():
     return nn.Linear(4, 3)
 
 
-def trained(text, budget, executor=None, **options):
+def trained(text, budget, executor=None, *, layered=False, **options):
+    if layered:
+        torch.manual_seed(5)
+        start = ho.DressedCircuit(4, 3, num_qubits=2, depth=1)
+    else:
+        start = network()
     experiment = Experiment("mlp:4-3", IRIS, False, Budget.parse(budget), Tuning(1), executor, None)
-    return train(experiment, network(), IRIS, Method.parse(text), 3, **options)
+    return train(experiment, start, IRIS, Method.parse(text), 3, **options)
 
 
 @pytest.mark.parametrize("scheduler", [None, "cosine"])
@@ -120,22 +125,37 @@ def test_a_twin_of_a_bridge_has_the_same_seed():
     assert circuit.curve[-1].test_loss != pytest.approx(zero.curve[-1].test_loss, rel=1e-4)
 
 
-def test_evaluation_keeps_the_modes_and_needs_a_metric():
-    parts = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
-    parts[1].eval()
-    loss, score = evaluate(parts, IRIS.test, None, "classification")
-    assert (parts.training, parts[1].training) == (True, False)
-    outputs = parts[0](IRIS.test.x)
-    assert loss == nn.functional.cross_entropy(outputs, IRIS.test.y).item()
-    assert score == float((outputs.argmax(1) == IRIS.test.y).double().mean())
-    constant = Part(torch.randn(5, 4), torch.ones(5, 3))
-    with pytest.raises(DataError, match=r"\(5, 3\)"):
-        evaluate(network(), constant, None, "regression")
+@pytest.mark.parametrize(
+    ("text", "scheduler", "budget"),
+    [
+        ("adam", "cosine", "4 epochs"), ("adam", "one-cycle", "4 epochs"),
+        ("lbfgs", None, "2 epochs"), ("memory+adam:4", "step", "4 epochs"),
+        ("sgd", None, "3 epochs"),
+    ],
+)  # fmt: skip
+def test_a_schedule_of_equal_executors_changes_nothing(text, scheduler, budget):
+    exact = AerExecutor()
+    one, turns = (
+        trained(Method(text, scheduler=scheduler, executor=executor), budget, layered=True)
+        for executor in (exact, [(exact, 3), (AerExecutor(), 1)])
+    )
+    for name, weight in one.network.state_dict().items():
+        assert torch.equal(weight, turns.network.state_dict()[name])
+    assert [p.train_loss for p in one.curve] == [p.train_loss for p in turns.curve]
+    assert (one.cost, one.trainable) == (turns.cost, turns.trainable)
+    before = len(turns.curve) - 1  # the last epoch; a quarter of four or fewer
+    assert [point.stage for point in turns.curve] == [0] * before + [1]
 
 
-def test_each_inference_runs_the_circuit_again():
-    executor = AerExecutor()
-    quantum = ho.to_quantum(network(), executor=executor)
-    seconds = inference_seconds(quantum, IRIS.test)
-    assert seconds > 0
-    assert executor.usage.settings == 5
+def test_executors_take_turns_within_the_budget():
+    exact, sampled = AerExecutor(), AerExecutor(shots=10)
+    method = Method("adam", executor=[(exact, 1), (sampled, 1)], batch_size=120)
+    ours = trained(method, "4 epochs", layered=True)
+    step = ho.DressedCircuit(4, 3, num_qubits=2, depth=1).layer.step_cost(120, input_gradient=True)
+    assert ours.cost == Cost(4 * step.settings, 20 * step.settings, ours.cost.runs)
+    assert [p.shots > 0 for p in ours.curve] == [False, False, False, True, True]
+    half = trained(method, f"{5 * step.settings} settings", layered=True)
+    assert half.curve[-1].steps == 4  # two steps for each, and half a step remains for each
+    assert ours.network.layer.executor is sampled
+    with pytest.raises(ArgumentError, match="`budget`"):
+        trained(method, "1 epoch", layered=True)

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 import hybridopt as ho
 from hybridopt.compare import api, run_store, runner
+from hybridopt.compare.experiment_checks import CheckedMethod
 from hybridopt.compare.results import Run
 from hybridopt.data import Part
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, OutputError
@@ -190,9 +191,8 @@ def circuit(observable):
     ids=["option", "tensor", "inner", "partial", "closure", "noise", "dropout", "observable"],
 )
 def test_options_of_loss_network_and_executor_count(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        api, "check_experiment", lambda *_: (ho.load_dataset("iris"), {"adam": [None]})
-    )
+    checked = {"adam": CheckedMethod([None], [""], None)}
+    monkeypatch.setattr(api, "check_experiment", lambda *_: (ho.load_dataset("iris"), checked))
     monkeypatch.setattr(runner, "make_run", not_made)
     monkeypatch.setattr(ho.Study, "save", lambda study, path: path)
     for value in (0.1, 0.1):

@@ -74,7 +74,7 @@ def test_tables_of_other_real_types_are_converted():
     job = Job(rotations_job().program, Probabilities(), np.arange(3)[None], np.float32([[0, 1, 2]]))
     assert job.rows.dtype == job.shared.dtype == np.float64
     same = Job(job.program, Probabilities(), np.float64([[0, 1, 2]]), np.float64([[0, 1, 2]]))
-    np.testing.assert_array_equal(AerExecutor().run(job), AerExecutor().run(same))
+    np.testing.assert_array_equal(AerExecutor().run(job).values, AerExecutor().run(same).values)
 
 
 @pytest.mark.wrong_types
@@ -96,11 +96,11 @@ SIMULATIONS = {
 def test_shots_of_a_job_take_the_place_of_those_of_the_executor(options):
     job = replace(job_of("euler_angles", 2, 2), stream=Stream(3))
     expected = AerExecutor(shots=40, seed=7, **options)
-    values = expected.run(job)
+    values = expected.run(job).values
     owned = [9] if options.get("method") == "statevector" else [9, None]
     for own in owned:  # trajectories need shots
         executor = AerExecutor(shots=own, seed=7, **options)
-        np.testing.assert_array_equal(executor.run(replace(job, shots=40)), values)
+        np.testing.assert_array_equal(executor.run(replace(job, shots=40)).values, values)
         assert executor.usage == expected.usage
         assert "40 shots per setting" in executor.explain(replace(job, shots=40))
         assert executor.shots == own
@@ -108,10 +108,10 @@ def test_shots_of_a_job_take_the_place_of_those_of_the_executor(options):
 
 def test_shots_of_a_job_of_own_circuits():
     job = rotations_job(stream=Stream(3))
-    values = AerExecutor(shots=40, seed=7).run(job)
+    values = AerExecutor(shots=40, seed=7).run(job).values
     executor = AerExecutor(seed=7)
-    np.testing.assert_array_equal(executor.run(replace(job, shots=40)), values)
-    np.testing.assert_allclose(executor.run(job), dense(job), atol=1e-12)
+    np.testing.assert_array_equal(executor.run(replace(job, shots=40)).values, values)
+    np.testing.assert_allclose(executor.run(job).values, dense(job), atol=1e-12)
     assert executor.usage.shots == 40 * executor.usage.settings // 2
 
 
@@ -120,3 +120,38 @@ def test_shots_of_a_job_of_own_circuits():
 def test_other_shots_of_a_job_raise(shots, error):
     with pytest.raises(error, match="`shots`"):
         replace(rotations_job(), shots=shots)
+
+
+def test_precision_sets_the_shots_of_a_job():
+    job = replace(rotations_job(), stream=Stream(3))
+    expected = AerExecutor(seed=7).run(replace(job, shots=400))
+    found = AerExecutor(shots=9, seed=7).run(replace(job, precision=0.05))
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.variances, expected.variances)
+    assert found.cost == expected.cost
+    assert found.cost.shots == 400 * found.cost.settings
+
+
+def test_results_hold_the_cost_of_their_job_alone():
+    executor = AerExecutor(shots=30)
+    first = executor.run(rotations_job(2, 3))
+    second = executor.run(rotations_job(1, 4))
+    assert (first.cost.settings, second.cost.settings) == (6, 4)
+    assert first.cost + second.cost == executor.usage
+    assert pickle.loads(pickle.dumps(first)).cost == first.cost
+    assert AerExecutor().run(rotations_job(2, 3)).variances is None
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"precision": 0.0}, ArgumentError),
+        ({"precision": float("nan")}, ArgumentError),
+        ({"precision": "0.1"}, ArgumentTypeError),
+        ({"precision": 0.1, "shots": 100}, ArgumentError),
+    ],
+)
+def test_other_precisions_of_a_job_raise(options, error):
+    with pytest.raises(error, match="`precision`"):
+        replace(rotations_job(), **options)

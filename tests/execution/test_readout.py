@@ -34,7 +34,7 @@ def test_expectation_values_equal_those_of_qiskit():
     expected = [STATE.expectation_value(o).real for o in OBSERVABLES]
     exact = readout.read(PROGRAM, [distribution(STATE, s) for s in settings])
     np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12)
-    measured = readout.read_counts(PROGRAM, [counts(distribution(STATE, s)) for s in settings])
+    measured, _ = readout.read_counts(PROGRAM, [counts(distribution(STATE, s)) for s in settings])
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-4)
     assert readout.num_outputs(PROGRAM) == 4
 
@@ -65,7 +65,7 @@ def test_probabilities_equal_those_of_qiskit(readout):
     (setting,) = readout.settings(PROGRAM)
     exact = readout.read(PROGRAM, [distribution(STATE, setting)])
     np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12)
-    measured = readout.read_counts(PROGRAM, [counts(distribution(STATE, setting))])
+    measured, _ = readout.read_counts(PROGRAM, [counts(distribution(STATE, setting))])
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-4)
     assert readout.num_outputs(PROGRAM) == 1 << len(qubits)
     assert readout.is_linear is not bool(readout.given)
@@ -138,16 +138,11 @@ def test_coefficients_may_be_python_objects():
         Expectations((free,))
 
 
-def test_variances_follow_the_values():
+def test_variances_of_expectation_values_are_those_of_a_shot():
     observables = (SparsePauliOp(["ZII", "IZI", "XII"], [1.0, -0.5, 2.0]), SparsePauliOp("IIZ"))
-    readout = Expectations(observables, with_variances=True)
-    assert not readout.is_linear
+    readout = Expectations(observables)
     generator = np.random.default_rng(2)
     tables = [generator.dirichlet(np.ones(1 << len(group.qubits))) for group in readout.groups]
-    program = lower(QuantumCircuit(3))
-    found = readout.read(program, tables)
-    assert readout.num_outputs(program) == len(found) == 4
-    np.testing.assert_array_equal(found[:2], Expectations(observables).read(program, tables))
     expected = np.zeros(2)
     for group, table in zip(readout.groups, tables, strict=True):
         for k, weights in zip(group.outputs, group.weights, strict=True):
@@ -157,4 +152,27 @@ def test_variances_follow_the_values():
                 for outcome in range(len(table))
             ]  # fmt: skip
             expected[k] += table @ np.square(values) - (table @ values) ** 2
-    np.testing.assert_allclose(found[2:], expected, rtol=0, atol=1e-12)
+    found = readout.variances(lower(QuantumCircuit(3)), tables)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    drawn = [{n: int(p * 10**9) for n, p in enumerate(table)} for table in tables]
+    _, counted = readout.read_counts(lower(QuantumCircuit(3)), drawn)
+    np.testing.assert_allclose(counted, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("readout", PROBABILITIES, ids=str)
+def test_variances_of_probabilities_are_those_of_many_experiments(readout):
+    (setting,) = readout.settings(PROGRAM)
+    exact = distribution(STATE, setting)
+    shots, experiments = 4000, 3000
+    drawn = np.random.default_rng(5).multinomial(shots, exact, size=experiments) / shots
+    measured = readout.read(PROGRAM, [drawn]).var(axis=0) * shots
+    expected = readout.variances(PROGRAM, [exact])
+    # relative error of a variance: sqrt(2 / experiments); conditions add a term of order 1/shots
+    np.testing.assert_allclose(measured, expected, rtol=6 * np.sqrt(2 / experiments))
+
+
+def test_variances_of_impossible_conditions_are_unknown():
+    joint = np.zeros((3, 8))
+    joint[:, :4] = 0.25  # qubit 2 is never 1
+    readout = Probabilities(qubits=(0, 1), given=((2, 1),))
+    assert np.isnan(readout.variances(PROGRAM, [joint])).all()

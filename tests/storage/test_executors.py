@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+
 import pytest
 import torch
 from qiskit.providers.fake_provider import GenericBackendV2
@@ -9,6 +12,9 @@ from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import hybridopt as ho
 from hybridopt.errors import CheckpointError
+from hybridopt.execution import Executor
+from hybridopt.storage.archive import FIRST, read_archive
+from hybridopt.storage.json_codec import from_plain
 from tests.storage.examples import entangler, mixed
 
 
@@ -45,6 +51,67 @@ def test_executor_that_cannot_be_stored_must_be_given(kind, tmp_path):
         ho.load(path)
     given = ho.AerExecutor(shots=20, seed=1)
     assert ho.load(path, executor=given).executor is given
+
+
+class Service(Executor):
+    """An executor with a connection, which no file can hold."""
+
+    has_noise, usage, shots = True, ho.Cost(), 400
+
+    def __init__(self) -> None:
+        self.inner, self.token = ho.AerExecutor(shots=400, seed=1), "secret-token"
+
+    def settings(self):
+        limits = {"max_rows": 100, "max_seconds": None}
+        return {"shots": 400, "limits": limits, "inner": self.inner.settings(), "session": object()}
+
+    def check(self, program, readout):
+        self.inner.check(program, readout)
+
+    def run(self, job):
+        return self.inner.run(job)
+
+    def explain(self, job):
+        return self.inner.explain(job)
+
+    def state_dict(self):
+        return {"calls": 3, "open": object()}
+
+    def load_state_dict(self, state):
+        pass
+
+
+def test_settings_of_a_foreign_executor_are_stored_where_they_are_plain(tmp_path):
+    executor = Service()
+    path = ho.save(entangler(executor=executor), tmp_path / "layer.ho")
+    (stored,) = json.loads(read_archive(str(path))[FIRST])["executors"]
+    assert stored["class"] == "Service"
+    assert stored["not_stored"] == ["session", "open"]
+    expected = {name: one for name, one in executor.settings().items() if name != "session"}
+    assert from_plain(stored["settings"]) == expected
+    assert from_plain(stored["state"]) == {"calls": 3}
+    assert all(b"secret" not in content for content in read_archive(str(path)).values())
+    with pytest.raises(CheckpointError, match=r"class Service.*shots=400.*session.*`executor=`"):
+        ho.load(path)
+    assert ho.load(path, executor=executor).executor is executor
+
+
+def test_equal_noise_models_have_equal_settings():
+    first, second = (ho.AerExecutor(noise_model=noisy()).settings() for _ in range(2))
+    assert first == second
+    assert first != ho.AerExecutor().settings()
+
+
+def test_every_argument_of_the_executor_is_among_its_settings():
+    arguments = set(inspect.signature(ho.AerExecutor).parameters)
+    device = ho.AerExecutor(noise_model=GenericBackendV2(4, seed=1), max_memory="1 GB")
+    assert set(device.settings()) == arguments
+    again = ho.AerExecutor(**{**device.settings(), "noise_model": None, "layout": None})
+    assert {**again.settings(), "noise_model": None} == {
+        name: value
+        for name, value in {**device.settings(), "noise_model": None}.items()
+        if name not in {"layout", "optimization_level", "seed_transpiler"}
+    }
 
 
 def test_given_executor_replaces_the_stored_one(tmp_path):

@@ -4,6 +4,7 @@ import errno
 
 import pytest
 import torch
+from qiskit_aer.noise import NoiseModel, depolarizing_error
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -266,3 +267,62 @@ def test_other_trained_parameters(before, now, message, data, make_network, equa
     with pytest.raises(CheckpointError, match=f"parameters: .*{message}"):
         train(other, now, 2)
     equal_states(other, untouched)
+
+
+class Remote(ho.AerExecutor):
+    """An executor of somebody else, with a limit that may change and a connection."""
+
+    changeable = ho.AerExecutor.changeable | {"max_jobs"}
+
+    def __init__(self, mitigation="none", max_jobs=10, **options):
+        super().__init__(**options)
+        self.own = {"mitigation": mitigation, "max_jobs": max_jobs, "session": object()}
+
+    def settings(self):
+        return {**super().settings(), **self.own}
+
+
+def depolarizing(strength):
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(strength, 1), ["ry"])
+    return model
+
+
+OTHER_EXECUTORS = {
+    "precision": (ho.AerExecutor, lambda: ho.AerExecutor(precision="single"), "single"),
+    "noise": (
+        lambda: ho.AerExecutor(noise_model=depolarizing(0.01)),
+        lambda: ho.AerExecutor(noise_model=depolarizing(0.02)),
+        "noise_model",
+    ),
+    "without noise": (
+        lambda: ho.AerExecutor(noise_model=depolarizing(0.01)), ho.AerExecutor, "noise_model"
+    ),
+    "class": (lambda: ho.AerExecutor(seed=1), Remote, "class='AerExecutor'.*class='Remote'"),
+    "mitigation": (Remote, lambda: Remote("TREX"), "mitigation='none'.*mitigation='TREX'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", OTHER_EXECUTORS)
+def test_checkpoint_names_the_setting_of_another_executor(change, data, make_network, path):
+    first, second, message = OTHER_EXECUTORS[change]
+
+    def make(executor):
+        return ho.to_quantum(make_network(), "memory", synthesis="gates", executor=executor)
+
+    ho.fit(make(first()), data, epochs=1, checkpoint=path, batch_size=22)
+    assert b"object at" not in path.read_bytes()
+    with pytest.raises(CheckpointError, match=message):
+        ho.fit(make(second()), data, epochs=2, checkpoint=path, batch_size=22)
+    ho.fit(make(first()), data, epochs=1, checkpoint=path, batch_size=22)
+
+
+def test_resources_and_limits_may_change_when_a_run_is_resumed(data, make_quantum, path):
+    def make(**options):
+        network = make_quantum()
+        network.source.executor = Remote(shots=100, **options)
+        return network
+
+    ho.fit(make(seed=1), data, epochs=1, checkpoint=path, batch_size=22)
+    resumed = make(seed=2, max_jobs=99, strategy="table", max_memory="1 GB")
+    assert ho.fit(resumed, data, epochs=2, checkpoint=path, batch_size=22).records[-1].epoch == 2

@@ -211,7 +211,7 @@ class GeneratorCircuit(LadderSource):
     @property
     def program(self) -> CircuitProgram:
         """Lowered circuit for the present executor."""
-        return _lowered(*self.sizes, whole=not self.executor.has_noise)
+        return _lowered(*self.sizes, whole=self.executor.lowering == "whole")
 
     def read(self, angles: Angles) -> Values:
         """Return the probabilities."""

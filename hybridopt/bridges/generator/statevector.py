@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hybridopt.bridges.base import FormulaStream
 from hybridopt.circuits.program import Program
-from hybridopt.execution import Executor, Job, Readout, Stream
+from hybridopt.execution import Executor, Job, Readout, Result, Stream
 from hybridopt.execution.random_stream import Sampler
 
 LARGEST_GROUP = 4  # qubits; the fastest of 3 to 6 with a gradient, at m = 11 and 17
@@ -80,8 +80,8 @@ class LadderSampler(FormulaStream, Executor):
     def check(self, program: Program, readout: Readout) -> None:
         """Accept every ladder."""
 
-    def run(self, job: Job) -> Float64[np.ndarray, "S 1 N"]:
-        """Return the probabilities of all outcomes, or frequencies with shots."""
+    def run(self, job: Job) -> Result:
+        """Return the probabilities of all outcomes, or with shots their frequencies."""
         num_qubits, (tables, angles) = job.program.num_qubits, job.shared.shape
         shots = job.shots_for(self.shots)
         result = np.empty((tables, 1, 1 << num_qubits))
@@ -96,4 +96,4 @@ class LadderSampler(FormulaStream, Executor):
             if shots is not None:
                 values = sampler.frequencies(values, shots, part, np.arange(1), 0)
             result[part] = values
-        return result
+        return Result(result, None if shots is None else result * (1 - result) / shots)

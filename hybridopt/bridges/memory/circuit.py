@@ -15,21 +15,23 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction, Parameter
+from qiskit.circuit import Instruction, Parameter, ParameterVector
 from qiskit.circuit.library import DiagonalGate
 
 from hybridopt.bridges.memory.walsh import gray_code, walsh_hadamard
 from hybridopt.circuits.counts import GateCount
+from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
-from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.circuits.program import CircuitProgram, Program, Template
+from hybridopt.errors import ArgumentError
 
 Theta = Float64[np.ndarray, " N"]  # [rad]
 Synthesis = Literal["gates", "diagonal"]
@@ -38,6 +40,7 @@ SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
 # Python's complex numbers in a list, Aer's copy, the state and numpy's copies of it; measured at
 # 2^18 to 2^21 amplitudes and rounded up.
 BYTES_PER_AMPLITUDE = 440
+LARGEST_LOST_ANGLE = 1e-9  # [rad]; rounding of sums is far below, a reduction by 4 pi above
 
 
 def index_qubits(num_values: int) -> int:
@@ -120,6 +123,11 @@ class MemoryProgram(Program):
         """Number of angles, N = 2^m."""
         return 1 << self.num_index_qubits
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest in hex; equal for equal sizes, syntheses and columns, in all processes."""
+        return digest("memory", self.num_index_qubits, self.synthesis, self.columns)
+
     def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """Return the circuit at the angles ``shared`` [rad], to draw, transpile or export."""
         return self._circuit(shared, DiagonalGate)
@@ -128,9 +136,49 @@ class MemoryProgram(Program):
         """Return the same circuit with a diagonal that skips the check of every entry."""
         return self._circuit(shared, AerDiagonal)
 
+    @cached_property
+    def template(self) -> Template:
+        """Gate chain of both syntheses; one parameter per rotation, in the order of the chain."""
+        order = self._chain_columns
+        shared = ParameterVector("shared", len(order))
+        angles = dict(zip(order, shared, strict=True))
+        circuit = _chain(self.num_index_qubits, self.columns, angles.__getitem__)
+        return Template(circuit, ParameterVector("row", 0), shared)
+
+    def template_angles(
+        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S N"]
+    ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S rotations"]]:
+        """Return the angles of the chain [rad]: Walsh coefficients of each row of angles.
+
+        Raises:
+            ArgumentError: If angles of the sparse form are not sums of its Walsh columns.
+        """
+        angles = walsh_hadamard(shared) / self.num_shared_angles
+        if not self._holds(angles):
+            raise ArgumentError(
+                "Angles of a sparse memory must be pi/2 plus a sum of its Walsh columns (got other "
+                "ones, or angles beyond 4 pi, which are reduced one by one). Lower the learning "
+                "rate or `scale`, or use num_angles=None."
+            )
+        return rows, angles[:, self._chain_columns]
+
     def working_memory(self) -> int:
         """Return the bytes for one circuit; lists of Python numbers need more than the state."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
+
+    def __getstate__(self) -> dict[str, object]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}  # without cached values
+
+    @property
+    def _chain_columns(self) -> list[int]:
+        return [column for column, _ in chain_steps(self.num_index_qubits, self.columns)]
+
+    def _holds(self, coefficients: Float64[np.ndarray, "*rows N"]) -> bool:
+        """Return whether the columns of the chain hold all Walsh coefficients."""
+        if self.columns is None:
+            return True
+        lost = np.delete(coefficients, self._chain_columns, axis=-1)
+        return bool(np.abs(lost).max(initial=0) <= LARGEST_LOST_ANGLE)
 
     def _circuit(
         self, theta: Theta, diagonal: Callable[[list[complex]], Instruction]
@@ -138,7 +186,9 @@ class MemoryProgram(Program):
         data = self.num_index_qubits
         if self.synthesis == "gates":
             angles = walsh_hadamard(theta) / theta.size
-            return _chain(data, self.columns, lambda column: float(angles[column]))
+            # angles beyond 4 pi are reduced one by one, and are then no sum of few columns
+            columns = self.columns if self._holds(angles) else None
+            return _chain(data, columns, lambda column: float(angles[column]))
         # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
         circuit = QuantumCircuit(data + 1, name="memory")
         circuit.h(range(data))

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
-from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
+from hybridopt.bridges.memory.autograd import Read, read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
 from hybridopt.bridges.memory.walsh import walsh_columns
@@ -41,9 +42,10 @@ from hybridopt.bridges.weight_network import (
 )
 from hybridopt.circuits.counts import GateCount, check_transpilable, count_gates
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
-from hybridopt.execution import Cost, Executor, Probabilities
+from hybridopt.execution import Cost, Executor, Probabilities, StateExecutor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import cost_of
+from hybridopt.nn.parameter_map import is_transformed
 
 FORMS = ("residual", "full")
 
@@ -56,7 +58,8 @@ class Memory(AnyNetworkBridge, HasTwin):
         form: ``"residual"`` stores the changes from the given weights ``w0``, so the start is
             exact. ``"full"`` stores the weights themselves, up to rounding errors.
         synthesis: ``"diagonal"`` is fast and needs state vectors; ``"gates"`` uses the gates of
-            hardware and allows noise models and any method of the executor.
+            hardware and allows noise models and any method of the executor. Executors of hardware
+            always run the gates.
         scale: Largest change of a weight (residual), or largest weight (full): one number, numbers
             by tensor name, or ``"auto"``. Automatic is the root mean square of each tensor, at
             least 0.1; in full form at least 1.5 times its largest weight.
@@ -202,14 +205,25 @@ class MemoryCircuit(CosineSource):
         super().__init__(layout, options)
         self.executor, self.gradient = executor, gradient
         numbers = None if self.columns is None else tuple(self.columns.tolist())
-        self.program = MemoryProgram(index_qubits(self.num_weights), options.synthesis, numbers)  # type: ignore[arg-type]
+        m = index_qubits(self.num_weights)
+        self._synthesis = options.synthesis
+        self._programs = {one: MemoryProgram(m, one, numbers) for one in SYNTHESES}
         self.num_qubits = self.program.num_qubits
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
-        if options.synthesis == "diagonal":
+        if self.program.synthesis == "diagonal":
             self.notes = (
                 "(counted for the gates of hardware; the simulator receives one diagonal gate)",
             )
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
+
+    @property
+    def program(self) -> MemoryProgram:
+        """Memory circuit in the synthesis that is run; hardware has no diagonal gate."""
+        executor = self.executor
+        exact = executor.lowering == "whole" and not executor.has_noise
+        # a simulator refuses a diagonal with noise; the gates would run for much longer
+        diagonal = self._synthesis == "diagonal" and (exact or isinstance(executor, StateExecutor))
+        return self._programs["diagonal" if diagonal else "gates"]
 
     @property
     def reader(self) -> CircuitReader:
@@ -234,7 +248,12 @@ class MemoryCircuit(CosineSource):
         """Return cos(theta) as it is read."""
         deltas = self.deltas(angles)
         if self.chain is None:
-            return read_cosines(deltas, self.reader.read, known)
+            read: Read = self.reader.read
+            unknown = torch.is_grad_enabled() and deltas.requires_grad and known is None
+            on_values = not (deltas.is_meta or is_transformed(deltas))
+            if self.executor.is_remote and unknown and on_values:
+                read = self.reader.submitted(np.pi / 2 + deltas.detach().cpu().numpy())
+            return read_cosines(deltas, read, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
 
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:

@@ -24,7 +24,7 @@ from hybridopt.bridges.mesh.circuit import MeshProgram, reference_mode
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
-from hybridopt.execution import Executor, Job, Readout
+from hybridopt.execution import Executor, Job, Readout, Result
 
 WIDEST_DISTRIBUTION = 24  # qubits; 128 MB per vector
 
@@ -44,8 +44,8 @@ class ClosedFormMesh(FormulaStream, Executor):
                 f'(got {program.num_qubits}). Use another readout, such as "auto".'
             )
 
-    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
-        """Return the readout of the circuits."""
+    def run(self, job: Job) -> Result:
+        """Return the readout of the circuits, and their variances with shots."""
         self.check(job.program, job.readout)
         program = job.program
         assert isinstance(program, MeshProgram)
@@ -57,17 +57,18 @@ class ClosedFormMesh(FormulaStream, Executor):
         if program.feed != "reference":
             outputs = modes[..., : mesh.num_outputs]
             if shots is None:
-                return outputs
+                return Result(outputs)
             cells = outputs.reshape(-1, mesh.num_outputs)
             drawn = [sampled_amplitudes(cell, shots, generator) for cell in cells]
-            return np.array(drawn).reshape(outputs.shape)
+            means = np.array(drawn).reshape(outputs.shape)
+            return Result(means, (1 - means**2) / shots)
         one = _compared(mesh, modes / math.sqrt(2)) ** 2
         if shots is not None:
             distribution = one / one.sum(-1, keepdims=True)
             one = generator.multinomial(shots, distribution) / shots
         result = np.zeros((*one.shape[:-1], 1 << program.num_qubits))
         result[..., [1 << mode for mode in range(program.num_qubits)]] = one
-        return result
+        return Result(result, None if shots is None else result * (1 - result) / shots)
 
 
 def is_formula(executor: Executor) -> bool:

@@ -96,10 +96,10 @@ class MeshReader:
         """Return the circuits for a feed (``"process"`` for its first) as a differentiable map."""
         if feed == "process":
             feed = self._process_feeds()[0]
-        noisy = self.executor.has_noise
         chain = getattr(self.executor, "method", None) == "matrix_product_state"
-        linear = feed != "reference" and not noisy
-        program = mesh_program(self.mesh, feed, native=noisy or chain, linear=linear)
+        native = chain or self.executor.lowering == "elementary"
+        linear = feed != "reference" and not self.executor.has_noise
+        program = mesh_program(self.mesh, feed, native=native, linear=linear)
         readout = Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
         return CircuitEvaluation(program, readout, self.executor, self.rule, known)
 

@@ -76,7 +76,7 @@ class AdjointState(ForwardRecord):
         at_once = self._limits.settings_at_once(self.program.num_qubits)
         read = self.readout.reads_states or self.readout.num_settings <= at_once
         if not read:  # too many settings for the run that keeps its states
-            result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
+            result[:] = self.executor.run(Job(self.program, self.readout, rows, shared)).values
             if not keep:
                 return result
         for s, parts in self._calls(rows, shared):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 
 from hybridopt import _validation
@@ -22,18 +22,25 @@ from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
+from hybridopt.execution.aer.strategies.base import PartialResult
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
-from hybridopt.execution.executor import Cost, ForwardRecord, StateExecutor
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
-from hybridopt.execution.transpilation import PlacementOptions
+from hybridopt.execution.result import Result
+from hybridopt.execution.transpilation import placement_options
 
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
+PLAIN_SETTINGS = (
+    *("device", "shots", "method", "precision", "seed", "strategy"),
+    *("max_bond_dimension", "truncation"),
+)
 TRUNCATION = 1e-16  # default of Aer
 
 
@@ -92,6 +99,8 @@ class AerExecutor(RandomStream, StateExecutor):
         Cost(settings=5, shots=5000, runs=1)
     """
 
+    changeable: ClassVar[frozenset[str]] = frozenset({"device", "max_memory", "seed", "strategy"})
+
     def __init__(
         self,
         device: str = "CPU",
@@ -123,7 +132,7 @@ class AerExecutor(RandomStream, StateExecutor):
         self.max_memory = physical_memory() // 2 if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
-        options = _placement(backend, layout, optimization_level, seed_transpiler)
+        options = placement_options(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
         self._check_combination()
         simulated = self.method, self.device, self.precision, self.shots, self.noise
@@ -152,6 +161,18 @@ class AerExecutor(RandomStream, StateExecutor):
     def has_noise(self) -> bool:
         """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
         return self.noise is not None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as plain data.
+
+        ``"noise_model"`` is JSON, or the name of a device or model that JSON cannot hold.
+        """
+        settings = {name: getattr(self, name) for name in PLAIN_SETTINGS}
+        if self.max_memory != physical_memory() // 2:  # the default depends on the machine
+            settings["max_memory"] = self.max_memory
+        if self.noise is not None and self.noise.device is not None:
+            settings |= asdict(self.noise.options)
+        return {**settings, "noise_model": self.noise and self.noise.to_plain()}
 
     @property
     def holds_states(self) -> bool:
@@ -186,11 +207,11 @@ class AerExecutor(RandomStream, StateExecutor):
         readout.check(program)
         self._strategies.check(program, readout)
 
-    def run(self, job: Job) -> Outputs:
+    def run(self, job: Job) -> Result:
         """Run every combination of shared angles and rows.
 
         Returns:
-            Outputs of shape ``(S, B, K)``, exact or estimated from the shots.
+            Values of shape ``(S, B, K)``, exact or estimated from the shots; variances with shots.
 
         Raises:
             ArgumentTypeError: If ``job`` is not a `Job`.
@@ -200,6 +221,7 @@ class AerExecutor(RandomStream, StateExecutor):
         """
         self._check_job(job)
         shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
+        sampled = job.shots_for(self.shots) is not None
         needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
         if needed > self.max_memory:
             raise ResourceError(
@@ -208,16 +230,17 @@ class AerExecutor(RandomStream, StateExecutor):
                 "smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
-        job = replace(job, stream=stream, shots=job.shots_for(self.shots))
+        job = replace(job, stream=stream, shots=job.shots_for(self.shots), precision=None)
+        values, variances = np.zeros(shape), np.zeros(shape) if sampled else None
         if job.readout.is_constant:  # only multiples of the identity
-            return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
-        result = np.zeros(shape)
-        if result.size:
+            values[:] = job.readout.read(job.program, [])
+        elif values.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
                 for part in self._strategies.parts(job):
-                    self._add(part, result)
-        return result
+                    self._add(part, values, variances)
+                return Result(values, variances, self._strategies.cost_of_call())
+        return Result(values, variances)
 
     def explain(self, job: Job) -> str:
         """Return the strategy and its reason; raise the errors of `run`, but run nothing."""
@@ -239,16 +262,15 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         if self.noise is not None:
             with self._lock:
-                circuit, measured = self._strategies.transfer_circuit(program, readout)
-            limit = self.max_memory
-            return DensityAdjoint(circuit, measured, needs, limit, self._count_settings)
+                parts = self._strategies.transfer_circuit(program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
         # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
 
     def _count_settings(self, count: int) -> None:
         with self._lock:
-            self._strategies.simulator("density_matrix").state.counted += Cost(count)
+            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
@@ -286,20 +308,36 @@ class AerExecutor(RandomStream, StateExecutor):
         if checked.shots is not None:
             self._strategies.check(checked.program, checked.readout, checked.shots)
 
-    def _add(self, job: Job, result: Outputs) -> None:
+    def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
+        """Run a part of a job; add its values and, with shots, their variances."""
         assert job.stream is not None
         sampler = None if job.shots is None else Sampler(self._entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
-            values, tables = part.values, part.distributions
-            if values is None:
-                assert tables is not None
-                if sampler is not None and job.shots is not None:
-                    for setting, table in enumerate(tables):  # in place, which saves memory
-                        tables[setting] = sampler.frequencies(
-                            table, job.shots, part.shared, part.rows, setting
-                        )
-                values = job.readout.read(job.program, tables)
-            result[np.ix_(part.shared, part.rows)] += values
+            cells = np.ix_(part.shared, part.rows)
+            per_shot = part.variances
+            if part.values is not None:
+                values[cells] += part.values
+            else:
+                tables = self._measured(job, part, sampler)
+                values[cells] += job.readout.read(job.program, tables)
+                if variances is not None:
+                    per_shot = job.readout.variances(job.program, tables)
+            if variances is not None and job.shots is not None:
+                assert per_shot is not None
+                variances[cells] += per_shot / job.shots
+
+    def _measured(
+        self, job: Job, part: PartialResult, sampler: Sampler | None
+    ) -> list[Float64[np.ndarray, "s b _"]]:
+        """Return the probabilities per setting, or with shots the frequencies."""
+        tables = part.distributions
+        assert tables is not None
+        if sampler is not None and job.shots is not None:
+            for setting, table in enumerate(tables):  # in place, which saves memory
+                tables[setting] = sampler.frequencies(
+                    table, job.shots, part.shared, part.rows, setting
+                )
+        return tables
 
     def _truncation(self) -> dict[str, object]:
         """Return the options of Aer for matrix product states, if they are not the defaults."""
@@ -329,30 +367,6 @@ class AerExecutor(RandomStream, StateExecutor):
                 f"`method` must be 'density_matrix' or 'automatic' for exact noise (got "
                 f"{self.method!r}). Give `shots` to simulate noise with this method."
             )
-
-
-def _placement(
-    device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
-) -> PlacementOptions:
-    level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
-    seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
-    if layout is None:
-        return PlacementOptions(None, level, seed)
-    if device is None:
-        raise ArgumentError(
-            f"`layout` must be None if `noise_model` is not a device (got {layout}). Give the "
-            "device, as in AerExecutor(noise_model=backend, layout=[...])."
-        )
-    last = device.num_qubits - 1
-    qubits = tuple(
-        _validation.integer("layout", qubit, minimum=0, maximum=last)
-        for qubit in _validation.items("layout", layout)
-    )
-    if len(set(qubits)) != len(qubits) or not qubits:
-        raise ArgumentError(
-            f"`layout` must name at least one device qubit, each once (got {layout})."
-        )
-    return PlacementOptions(qubits, level, seed)
 
 
 def _checked_device(device: object) -> str:

@@ -16,7 +16,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
-from hybridopt.execution.executor import Cost
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
@@ -25,6 +25,8 @@ from hybridopt.execution.readout import Readout, Setting
 AMPLITUDES_OF_SMALL_TABLES = 1 << 13
 AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15  # measured: from here on, fusion to three qubits is faster
+
+_THREADS: list[int] = []  # largest number per call in this process, if it is limited
 
 DISCARDED = re.compile(r"discarded_value=([0-9.eE+-]+)")
 
@@ -47,15 +49,13 @@ class RunRequest:
 
 
 @dataclass
-class SimulatorState:
-    """Cost, backend and last requests of a simulator."""
+class Tally:
+    """Counted cost of some requests."""
 
     counted: Cost = field(default_factory=Cost)
     # numbers of circuits by readout and shots, whose bases are counted on request: counting groups
     # all Pauli strings
     uncounted: Counter[tuple[Readout, int | None]] = field(default_factory=Counter)
-    backend: AerBackend | None = None
-    last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
 
     def count(self, requests: Sequence[RunRequest], shots: int | None, runs: int) -> None:
         """Add the cost of some requests."""
@@ -68,17 +68,31 @@ class SimulatorState:
         self.counted += Cost(settings, settings * (shots or 0), runs)
 
     @property
-    def usage(self) -> Cost:
-        """Cost of all runs."""
+    def cost(self) -> Cost:
+        """Cost of all requests."""
         while self.uncounted:
             (readout, shots), circuits = self.uncounted.popitem()
             settings = circuits * readout.num_settings
             self.counted += Cost(settings, settings * (shots or 0))
         return self.counted
 
+
+@dataclass
+class SimulatorState:
+    """Cost, backend and last requests of a simulator."""
+
+    tally: Tally = field(default_factory=Tally)  # since construction
+    of_call: Tally = field(default_factory=Tally)  # of the last call
+    backend: AerBackend | None = None
+    last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
+
+    def start_call(self) -> None:
+        """Forget the cost and the requests of the last call."""
+        self.of_call, self.last = Tally(), []
+
     def __getstate__(self) -> dict[str, Any]:
         # the backend is large to pickle and fast to create
-        return {"counted": self.usage, "uncounted": Counter(), "backend": None, "last": []}
+        return {"tally": Tally(self.tally.cost), "of_call": Tally(), "backend": None, "last": []}
 
 
 @dataclass(frozen=True)
@@ -98,14 +112,16 @@ class Simulator:
     @property
     def usage(self) -> Cost:
         """Cost of all runs."""
-        return self.state.usage
+        return self.state.tally.cost
 
-    def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
+    def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
         circuits = [request.circuit for request in requests]
         if any(request.binds for request in requests):
             options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
             options.setdefault("runtime_parameter_bind_enable", True)
+        for limit in _THREADS:
+            options["max_parallel_threads"] = min(limit, options.get("max_parallel_threads", limit))
         state = self.state
         if state.backend is None:
             of = {"method": self.method, "device": self.device, "precision": self.precision}
@@ -121,7 +137,8 @@ class Simulator:
             raise _failure(f"it returned {len(result.results)} results for {runs} runs.")
         if self.method == "matrix_product_state":
             state.last += requests
-        state.count(requests, self.shots, runs)
+        for tally in (state.tally, state.of_call):
+            tally.count(requests, self.shots, runs)
         every = iter(range(runs))
         return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 
@@ -149,6 +166,14 @@ class Simulator:
             logs = (one.metadata.get("MPS_log_data", "") for one in result.results)
             log = max([log, *logs], key=len)
         return math.fsum(map(float, DISCARDED.findall(log)))
+
+
+def limit_threads(count: int) -> None:
+    """Limit the threads of every call of Aer in this process, as in a worker of a cluster.
+
+    ``OMP_NUM_THREADS`` has no effect once Aer is loaded.
+    """
+    _THREADS[:] = [count]
 
 
 def _failure(reason: object) -> ExecutionError:

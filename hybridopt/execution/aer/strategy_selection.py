@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -30,7 +30,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
 from hybridopt.execution.aer.strategies.saved_states import SavedStates
 from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
-from hybridopt.execution.executor import Cost
+from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import (
     BYTES_PER_CHECKPOINT_AMPLITUDE,
@@ -77,9 +77,14 @@ class Strategies:
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
 
     def start_call(self) -> None:
-        """Forget the requests of the last call."""
+        """Forget the cost and the requests of the last call."""
         for simulator in self._simulators.values():
-            simulator.state.last = []
+            simulator.state.start_call()
+
+    def cost_of_call(self) -> Callable[[], Cost]:
+        """Return a function that computes the cost since `start_call`, also after later calls."""
+        tallies = [simulator.state.of_call for simulator in self._simulators.values()]
+        return lambda: sum((tally.cost for tally in tallies), Cost())
 
     @property
     def discarded_weight(self) -> float | None:
@@ -95,7 +100,7 @@ class Strategies:
         readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
         if len(readouts) == 1:
             return [job]
-        jobs, first = [], 0
+        jobs, first = [], job.stream.first_setting if job.stream else 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
             jobs.append(replace(job, readout=readout, stream=stream))

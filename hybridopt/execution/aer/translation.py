@@ -92,7 +92,7 @@ class Translation:
 
     def _exact(self, program: CircuitProgram, settings: Settings) -> Translated:
         """Return one circuit without barriers and delays, which do not change an exact state."""
-        circuit = program.template[0].copy()
+        circuit = program.body[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
         basis = (KEPT_GATES & self._known) - NOT_BOUND_BY_AER - NOT_GATES
         done = write_in_basis(circuit, basis, "the method")
@@ -100,7 +100,7 @@ class Translation:
 
     def _noisy(self, program: CircuitProgram, settings: Settings, noise: Noise) -> list[Translated]:
         """Return one circuit per setting, because changes of basis are noisy, too."""
-        circuit, _, _ = program.template
+        circuit, _, _ = program.body
         if program.device_qubits is not None:
             qubits, places = program.device_qubits, tuple(range(program.num_qubits))
         else:

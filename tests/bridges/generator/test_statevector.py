@@ -67,9 +67,9 @@ def job(rows: int) -> Job:
 
 
 def test_shots_of_a_job_take_the_place_of_those_of_the_sampler():
-    drawn = LadderSampler(50, seed=4).run(job(2))
+    drawn = LadderSampler(50, seed=4).run(job(2)).values
     for own in (None, 7):
-        again = LadderSampler(own, seed=4).run(replace(job(2), shots=50))
+        again = LadderSampler(own, seed=4).run(replace(job(2), shots=50)).values
         np.testing.assert_array_equal(again, drawn)
 
 
@@ -77,9 +77,9 @@ def test_shots_of_a_job_take_the_place_of_those_of_the_sampler():
 def test_numbers_are_those_of_the_executor(shots, aer_calls):
     executor, sampler = ho.AerExecutor(shots=shots, seed=4), LadderSampler(shots, seed=4)
     for _ in range(2):  # the second call continues the random stream
-        actual = sampler.run(job(5))
+        actual = sampler.run(job(5)).values
         before = len(aer_calls)
-        expected = executor.run(job(5))
+        expected = executor.run(job(5)).values
         assert len(aer_calls) == before + 1
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-14)
     assert sampler.usage == ho.Cost()
@@ -87,19 +87,19 @@ def test_numbers_are_those_of_the_executor(shots, aer_calls):
 
 
 def test_blocks_change_no_number(monkeypatch):
-    whole = LadderSampler(50, seed=1).run(job(6))
+    whole = LadderSampler(50, seed=1).run(job(6)).values
     monkeypatch.setattr(statevector, "BYTES_AT_ONCE", 1)
-    assert np.array_equal(LadderSampler(50, seed=1).run(job(6)), whole)
+    assert np.array_equal(LadderSampler(50, seed=1).run(job(6)).values, whole)
 
 
 def test_state_dict_resumes_the_random_stream():
     sampler = LadderSampler(50, seed=None)
     position = sampler.state_dict()
-    first = sampler.run(job(2))
-    assert not np.array_equal(sampler.run(job(2)), first)
+    first = sampler.run(job(2)).values
+    assert not np.array_equal(sampler.run(job(2)).values, first)
     other = LadderSampler(50, seed=9)
     other.load_state_dict(position)
-    assert np.array_equal(other.run(job(2)), first)
+    assert np.array_equal(other.run(job(2)).values, first)
     assert copy.deepcopy(sampler) is sampler
     assert "without a run" in sampler.explain(job(2))
 

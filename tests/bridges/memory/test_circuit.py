@@ -19,6 +19,8 @@ from hybridopt.bridges.memory.circuit import (
     split_probabilities,
 )
 from hybridopt.bridges.memory.walsh import walsh_hadamard
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import Job, Probabilities
 
 NO_ROW = np.zeros(0)
 both_syntheses = pytest.mark.parametrize("synthesis", SYNTHESES)
@@ -172,3 +174,23 @@ def test_sizes_of_a_program():
 def test_unmeasured_place_reads_zero():
     frequencies = np.array([0.25, 0.0, 0.0, 0.5, 0.25, 0.0, 0.0, 0.0])
     np.testing.assert_array_equal(split_probabilities(frequencies), [0.0, 0.0, 0.0, 1.0])
+
+
+@both_syntheses
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_sparse_angles_beyond_a_period_are_exact_or_refused(synthesis, columns):
+    program, theta = MemoryProgram(4, synthesis, columns), 40 * sums_of(columns, 16)
+    reduced = Job(program, Probabilities(), np.zeros((1, 0)), theta[None]).shared
+    assert not np.array_equal(theta, reduced[0])
+    circuit = program.bind(NO_ROW, reduced[0])
+    np.testing.assert_allclose(Operator(circuit).data, dense_unitary(theta), rtol=0, atol=1e-12)
+    lost = sorted({*range(16)} - {0, *columns})
+    if np.allclose(hadamard(16)[lost] @ reduced[0], 0, rtol=0, atol=1e-9):
+        _, (values,) = program.template_angles(np.zeros((1, 0)), reduced)
+        bound = program.template.circuit.assign_parameters(
+            dict(zip(program.template.shared, values, strict=True))
+        )
+        np.testing.assert_allclose(Operator(bound).data, Operator(circuit).data, atol=1e-12)
+    else:
+        with pytest.raises(ArgumentError, match="Walsh"):
+            program.template_angles(np.zeros((1, 0)), reduced)

@@ -15,6 +15,7 @@ import hybridopt as ho
 from hybridopt.errors import ResourceError, UnsupportedError
 from tests.bridges.memories import closed_form_loss, moved
 from tests.bridges.networks import RECIPES
+from tests.execution.relays import Remote
 
 METHODS = ("statevector", "density_matrix", "matrix_product_state")
 
@@ -153,3 +154,16 @@ def test_density_matrices_need_more_memory(options, aer_calls):
     with pytest.raises(ResourceError, match=r"6 qubits.*density_matrix"):
         ho.to_quantum(RECIPES["mlp"]().network, synthesis="gates", executor=executor)
     assert aer_calls == []
+
+
+def test_remote_jobs_of_a_step_are_submitted_before_any_is_waited_for():
+    remote, local = Remote(), ho.AerExecutor()
+    quantum, expected = (small(executor) for executor in (remote, local))
+    loss_of(quantum).backward()
+    loss_of(expected).backward()
+    torch.testing.assert_close(quantum.angles.grad, expected.angles.grad, rtol=0, atol=1e-12)
+    assert remote.events == ["submit 1x1"] * 2 + ["wait 1x1"] * 2
+    assert remote.usage.settings == local.usage.settings == 2
+    with torch.no_grad():
+        loss_of(quantum)
+    assert remote.events[4:] == ["submit 1x1", "wait 1x1"]

@@ -42,7 +42,9 @@ def test_numbers_are_those_of_aer(feed):
         rows = np.pi / 2 * np.eye(3)
     readout = MeshReader(mesh, AerExecutor(), ParameterShift()).evaluation(feed).readout
     job = Job(program, readout, rows, shared)
-    np.testing.assert_allclose(ClosedFormMesh().run(job), AerExecutor().run(job), atol=1e-13)
+    np.testing.assert_allclose(
+        ClosedFormMesh().run(job).values, AerExecutor().run(job).values, atol=1e-13
+    )
 
 
 @pytest.mark.parametrize("feed", ["data", "reference"])
@@ -52,9 +54,11 @@ def test_shots_of_a_job_take_the_place_of_those_of_the_executor(feed):
     rows, shared = rng.normal(size=(4, program.num_row_angles)), rng.normal(size=(2, 6))
     readout = MeshReader(mesh, AerExecutor(), ParameterShift()).evaluation(feed).readout
     job = Job(program, readout, rows, shared)
-    drawn = ClosedFormMesh(50, seed=3).run(job)
+    drawn = ClosedFormMesh(50, seed=3).run(job).values
     for own in (None, 7):
-        again = ClosedFormMesh(own, seed=3).run(Job(program, readout, rows, shared, shots=50))
+        again = (
+            ClosedFormMesh(own, seed=3).run(Job(program, readout, rows, shared, shots=50)).values
+        )
         np.testing.assert_array_equal(again, drawn)
 
 

@@ -30,7 +30,7 @@ HAS_GPU = "GPU" in available_devices()
 
 def test_many_circuits_run_in_few_calls(aer_calls):
     job = rotations_job(9, 8)
-    numbers = AerExecutor().run(job)
+    numbers = AerExecutor().run(job).values
     assert aer_calls == [64, 8]
     np.testing.assert_allclose(numbers, dense(job), rtol=0, atol=1e-12)
 
@@ -38,8 +38,8 @@ def test_many_circuits_run_in_few_calls(aer_calls):
 @pytest.mark.parametrize("shots", [None, 7])
 def test_memory_limit_splits_calls_without_changing_results(shots, aer_calls):
     job = rotations_job(2, 4)
-    whole = AerExecutor(shots=shots, seed=3).run(job)
-    pieces = AerExecutor(shots=shots, seed=3, max_memory=3000).run(job)
+    whole = AerExecutor(shots=shots, seed=3).run(job).values
+    pieces = AerExecutor(shots=shots, seed=3, max_memory=3000).run(job).values
     assert aer_calls[0] == 8
     assert max(aer_calls[1:]) == 3
     assert sum(aer_calls[1:]) == 8
@@ -59,12 +59,12 @@ def test_too_large_circuits_raise_before_a_run(aer_calls):
 
 def test_parts_of_a_job_draw_the_same_shots():
     job = rotations_job(3, 4, stream=Stream(call=5))
-    whole = AerExecutor(shots=11, seed=2).run(job)
+    whole = AerExecutor(shots=11, seed=2).run(job).values
     for s, b in [(slice(1, 3), slice(0, 2)), (slice(0, 2), slice(3, 4))]:
         piece = Job(
             job.program, job.readout, job.rows[b], job.shared[s], Stream(5, s.start, b.start)
         )
-        np.testing.assert_array_equal(AerExecutor(shots=11, seed=2).run(piece), whole[s, b])
+        np.testing.assert_array_equal(AerExecutor(shots=11, seed=2).run(piece).values, whole[s, b])
 
 
 def test_rows_and_calls_draw_different_shots():
@@ -73,15 +73,17 @@ def test_rows_and_calls_draw_different_shots():
         job, rows=np.repeat(job.rows, 2, axis=0), shared=np.repeat(job.shared, 2, axis=0)
     )
     executor = AerExecutor(shots=1000, seed=4)
-    draws = np.concatenate([executor.run(same).reshape(4, -1), executor.run(same).reshape(4, -1)])
+    draws = np.concatenate(
+        [executor.run(same).values.reshape(4, -1), executor.run(same).values.reshape(4, -1)]
+    )
     assert len(np.unique(draws, axis=0)) == 8
 
 
 def test_calls_are_numbered_from_zero():
     executor = AerExecutor(shots=50, seed=5)
-    numbered = [executor.run(rotations_job()) for _ in range(2)]
+    numbered = [executor.run(rotations_job()).values for _ in range(2)]
     for call, numbers in enumerate(numbered):
-        again = AerExecutor(shots=50, seed=5).run(rotations_job(stream=Stream(call)))
+        again = AerExecutor(shots=50, seed=5).run(rotations_job(stream=Stream(call))).values
         np.testing.assert_array_equal(numbers, again)
     executor.run(rotations_job(stream=Stream(9)))  # explicit streams do not count
     assert executor.state_dict()["calls"] == 2
@@ -91,10 +93,10 @@ def test_state_dict_resumes_the_stream():
     job, executor = rotations_job(), AerExecutor(shots=50)
     executor.run(job)
     state = json.loads(json.dumps(executor.state_dict()))
-    expected = executor.run(job)
+    expected = executor.run(job).values
     resumed = AerExecutor(shots=50, seed=99)
     resumed.load_state_dict(state)
-    np.testing.assert_array_equal(resumed.run(job), expected)
+    np.testing.assert_array_equal(resumed.run(job).values, expected)
 
 
 @pytest.mark.parametrize("job", [rotations_job(), job_of("euler_angles")], ids=["own", "table"])
@@ -103,7 +105,7 @@ def test_pickle_keeps_stream_and_usage(job):
     executor.run(job)
     copied = pickle.loads(pickle.dumps(executor))
     assert copied.usage == executor.usage
-    np.testing.assert_array_equal(copied.run(job), executor.run(job))
+    np.testing.assert_array_equal(copied.run(job).values, executor.run(job).values)
 
 
 def test_usage_counts_circuits_that_reach_aer(aer_calls):
@@ -130,7 +132,7 @@ def test_outputs_come_from_aer(monkeypatch):
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", flipped)
     job = rotations_job()
     expected = dense(job)[..., np.arange(8) ^ 1]
-    np.testing.assert_allclose(AerExecutor().run(job), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(AerExecutor().run(job).values, expected, rtol=0, atol=1e-12)
 
 
 def test_explain_names_the_strategy_and_runs_nothing(aer_calls):

@@ -25,8 +25,8 @@ TOLERANCE = {"double": 1e-10, "single": 1e-6}
 def test_outputs_equal_those_of_the_cpu(name, strategy, precision):
     for readout in (None, Probabilities()):
         job = job_of(name, 3, 4, readout=readout)
-        on_gpu = AerExecutor("GPU", precision=precision, strategy=strategy).run(job)
-        expected = AerExecutor("CPU").run(job)
+        on_gpu = AerExecutor("GPU", precision=precision, strategy=strategy).run(job).values
+        expected = AerExecutor("CPU").run(job).values
         np.testing.assert_allclose(on_gpu, expected, rtol=0, atol=TOLERANCE[precision])
 
 
@@ -57,5 +57,5 @@ def test_gradients_equal_those_of_the_cpu(name, rule):
 @pytest.mark.gpu
 def test_shots_equal_those_of_the_cpu():
     job = job_of(NAMES[0])
-    draws = [AerExecutor(device, shots=100, seed=3).run(job) for device in ("GPU", "CPU")]
+    draws = [AerExecutor(device, shots=100, seed=3).run(job).values for device in ("GPU", "CPU")]
     np.testing.assert_allclose(*draws, rtol=0, atol=1e-12)

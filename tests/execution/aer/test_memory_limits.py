@@ -52,9 +52,9 @@ def test_settings_are_read_in_parts(strategy, shots, aer_calls):
     whole = AerExecutor(shots=shots, seed=1, strategy=strategy)
     memory = 6200 if strategy == "checkpoints" else memory_for(2)  # a checkpoint takes more
     cut = AerExecutor(shots=shots, seed=1, strategy=strategy, max_memory=memory)
-    expected = whole.run(job())
+    expected = whole.run(job()).values
     calls = len(aer_calls)
-    actual = cut.run(job())
+    actual = cut.run(job()).values
     assert len(aer_calls) - calls > calls
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
     assert (cut.usage.settings, cut.usage.shots) == (whole.usage.settings, whole.usage.shots)
@@ -102,7 +102,7 @@ def test_parts_of_a_readout_add_up():
 def test_checkpoints_save_all_states_that_fit():
     tight = AerExecutor(strategy="checkpoints", max_memory=6200)
     assert Limits(6200).states_at_once(4) < 3  # of three layers
-    np.testing.assert_allclose(tight.run(job()), dense(job()), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(tight.run(job()).values, dense(job()), rtol=0, atol=1e-12)
     plenty = AerExecutor(strategy="checkpoints")
     plenty.run(job())
     assert tight.usage.settings == plenty.usage.settings

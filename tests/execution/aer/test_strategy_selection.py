@@ -93,7 +93,7 @@ def test_diagonal_needs_state_vectors_and_gates_do_not(method, aer_calls):
     assert f"on Aer {method}" in executor.explain(job)
     assert aer_calls == []
     expected = np.concatenate([np.cos(theta / 2) ** 2, np.sin(theta / 2) ** 2], axis=1) / 8
-    np.testing.assert_allclose(executor.run(job)[:, 0], expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(executor.run(job).values[:, 0], expected, rtol=0, atol=1e-9)
 
 
 def test_too_large_density_matrix_of_a_program_raises():
@@ -106,7 +106,7 @@ def test_wide_matrix_product_states_are_read_by_aer():
     job = wide_job(24, num_rows=2)
     executor = AerExecutor(method="matrix_product_state")
     assert "Strategy saved-expectations" in executor.explain(job)
-    result = executor.run(job)
+    result = executor.run(job).values
     # the chain of CX turns <Z...Z> into Z on qubits at even distance from the end
     lengths = np.cos(job.shared)
     kept = [q for q in range(24) if (23 - q) % 2 == 0]
@@ -115,7 +115,7 @@ def test_wide_matrix_product_states_are_read_by_aer():
     assert executor.usage == Cost(settings=8, runs=executor.usage.runs)
     sampled = AerExecutor(method="matrix_product_state", shots=400, seed=1)
     assert "Strategy measured" in sampled.explain(job)
-    estimate = sampled.run(job)
+    estimate = sampled.run(job).values
     assert np.abs(estimate[:, :, 0] - expected[:, None]).max() <= 5 / np.sqrt(400)
     assert sampled.usage == Cost(settings=8, shots=3200, runs=8)
 
@@ -141,7 +141,7 @@ def test_probabilities_of_wide_matrix_product_states(num_qubits, qubits, given):
     job = Job(program, Probabilities(qubits, given), np.zeros((1, 0)), np.zeros((1, 0)))
     executor = AerExecutor(method="matrix_product_state")
     assert "Strategy table" in executor.explain(job)
-    (values,) = executor.run(job)[0]
+    (values,) = executor.run(job).values[0]
     expected = np.ones(1)
     for qubit in range(num_qubits) if qubits is None else qubits:
         expected = np.kron([1 - ones[qubit], ones[qubit]], expected)
@@ -165,7 +165,9 @@ def test_too_many_probabilities_raise(shots, readout, named, aer_calls):
         with pytest.raises(ResourceError, match=f"{named}.*`max_memory`.*9"):
             refuses(job)
     assert aer_calls == []
-    assert executor.run(replace(job, readout=Probabilities(tuple(range(9))))).shape[-1] == 512
+    assert (
+        executor.run(replace(job, readout=Probabilities(tuple(range(9))))).values.shape[-1] == 512
+    )
 
 
 @pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
@@ -207,7 +209,7 @@ def test_too_many_qubits_raise_with_the_largest_number(options, qubits, memory, 
     assert aer_calls == []
     assert executor.usage == Cost()
     fitting = {9: 8, 5: 4}[qubits]
-    assert np.isfinite(executor.run(wide_job(fitting))).all()
+    assert np.isfinite(executor.run(wide_job(fitting)).values).all()
 
 
 @pytest.mark.parametrize(("shots", "margin"), [(None, 1e-9), (4000, 5 / math.sqrt(4000))])
@@ -221,7 +223,9 @@ def test_expectation_values_of_wide_matrix_product_states(shots, margin):
     readout = Expectations(tuple(map(SparsePauliOp, strings)))
     angles = np.random.default_rng(2).uniform(-0.2, 0.2, (1, qubits))
     executor = AerExecutor(method="matrix_product_state", shots=shots, seed=1)
-    actual = executor.run(Job(lower(circuit, (), list(w)), readout, np.zeros((1, 0)), angles))
+    actual = executor.run(
+        Job(lower(circuit, (), list(w)), readout, np.zeros((1, 0)), angles)
+    ).values
     cosines = np.cos(angles[0])
     expected = [np.prod(cosines), cosines[0] * cosines[-1], np.sin(angles[0, -1])]
     np.testing.assert_allclose(actual[0, 0], expected, rtol=0, atol=margin)

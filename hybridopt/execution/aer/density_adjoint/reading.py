@@ -45,7 +45,7 @@ def _compiled(program: CircuitProgram, translated: Sequence[Translated]) -> Comp
     first = translated[0]
     model = first.noise_model
     assert model is not None
-    _, rows, shared = program.template
+    _, rows, shared = program.body
     reader = StepReader(list(rows))
     whole = first.circuit
     has_delays = "delay" in whole.count_ops()
@@ -79,8 +79,8 @@ def _measured(qubits: tuple[int, ...], steps: Sequence[Step], model: NoiseModel)
 
 
 def _check_passes(model: NoiseModel) -> None:
-    for noise_pass in model._custom_noise_passes:
-        if not isinstance(noise_pass, LocalNoisePass):
+    for noise_pass in model._custom_noise_passes or ():
+        if type(noise_pass).run is not LocalNoisePass.run:
             raise UnsupportedError(
                 "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule "
                 f'(got {type(noise_pass).__name__}). Use `gradient="parameter-shift"`.'

@@ -24,7 +24,8 @@ class PartialResult:
     shared: Int[np.ndarray, " s"]  # indices of rows of ``job.shared``
     rows: Int[np.ndarray, " b"]
     distributions: list[Float64[np.ndarray, "s b _"]] | None = None
-    values: Float64[np.ndarray, "s b K"] | None = None  # outputs that Aer computed itself
+    values: Float64[np.ndarray, "s b K"] | None = None  # outputs that were computed already
+    variances: Float64[np.ndarray, "s b K"] | None = None  # per shot, of sampled values
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,8 +155,10 @@ class Measured(_Translated):
                 self._counts(template, place, binds, sampler.seed(s, b, number), starts)
                 for number, (template, place) in enumerate(circuits)
             ]
-            outputs = job.readout.read_counts(program, counts)
-            yield PartialResult(shared, rows, values=outputs[None, None])
+            values, variances = (
+                moment[None, None] for moment in job.readout.read_counts(program, counts)
+            )
+            yield PartialResult(shared, rows, values=values, variances=variances)
 
     def _counts(
         self,
@@ -241,7 +243,7 @@ def bindings(
     program: CircuitProgram, rows: Float64[np.ndarray, "b R"], shared: Float64[np.ndarray, "s O"]
 ) -> dict[Parameter, list[float]]:
     """Return the values of each parameter, for all samples of each shared row in turn."""
-    _, row_parameters, shared_parameters = program.template
+    _, row_parameters, shared_parameters = program.body
     row_parameters = row_parameters[program.num_amplitudes :]
     rows = rows[:, program.num_amplitudes :]
     columns = [*np.tile(rows, (len(shared), 1)).T, *np.repeat(shared, len(rows), axis=0).T]

@@ -57,7 +57,7 @@ def test_tables_of_angles_have_the_values_of_aer(name, readout):
     job = job_of(name, num_rows=5, num_shared=2, whole=False, readout=readout)
     job = replace(job, rows=10 * job.rows)  # beyond one period
     found = executor.adjoint(job.program, job.readout, (True, True)).values(job.rows, job.shared)
-    np.testing.assert_allclose(found, executor.run(job), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, executor.run(job).values, rtol=0, atol=1e-12)
 
 
 def inputs_first() -> QuantumCircuit:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import qiskit_aer
+from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
+from hybridopt.execution import AerExecutor, Expectations, Job, Probabilities, Stream
+from hybridopt.execution.memory_budget import Limits
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import dense, job_of
 
@@ -34,7 +38,7 @@ def settings_of(job: Job) -> int:
 def test_expectation_values(family, way):
     job = job_of(family.name)
     executor = AerExecutor(**WAYS[way])
-    np.testing.assert_allclose(executor.run(job), dense(job), rtol=0, atol=EXACT[way])
+    np.testing.assert_allclose(executor.run(job).values, dense(job), rtol=0, atol=EXACT[way])
     assert executor.usage.settings == settings_of(job)
     assert executor.usage.shots == 0
 
@@ -48,7 +52,7 @@ def test_tables_of_any_shape_in_parts_of_any_size(way, shape):
         matrix = 2 if way == "density matrix" else 1
         for memory in (TINY**matrix, 8 * TINY**matrix):
             executor = AerExecutor(**WAYS[way], max_memory=memory)
-            np.testing.assert_allclose(executor.run(job), expected, rtol=0, atol=EXACT[way])
+            np.testing.assert_allclose(executor.run(job).values, expected, rtol=0, atol=EXACT[way])
             assert executor.usage.settings == settings_of(job)
 
 
@@ -64,14 +68,14 @@ READOUTS = {
 @pytest.mark.parametrize("way", list(WAYS))
 def test_probabilities(way, readout):
     job = job_of("controlled_u", 3, 5, readout=READOUTS[readout])
-    result = AerExecutor(**WAYS[way]).run(job)
+    result = AerExecutor(**WAYS[way]).run(job).values
     np.testing.assert_allclose(result, dense(job), rtol=0, atol=EXACT[way])
 
 
 @pytest.mark.parametrize("way", list(WAYS))
 def test_single_precision(way):
     job = job_of("controlled_rotations", 3, 5)
-    single = AerExecutor(**WAYS[way], precision="single").run(job)
+    single = AerExecutor(**WAYS[way], precision="single").run(job).values
     np.testing.assert_allclose(single, dense(job), rtol=0, atol=2e-5)
     assert single.dtype == np.float64
 
@@ -81,17 +85,17 @@ def test_shots_do_not_depend_on_the_parts(way):
     job = job_of("controlled_rotations", 5, 6)
     matrix = 2 if way == "density matrix" else 1
     options = {**WAYS[way], "shots": 200, "seed": 3}
-    whole = AerExecutor(**options).run(job)
-    pieces = AerExecutor(**options, max_memory=TINY**matrix).run(job)
+    whole = AerExecutor(**options).run(job).values
+    pieces = AerExecutor(**options, max_memory=TINY**matrix).run(job).values
     np.testing.assert_array_equal(whole, pieces)
-    assert not np.array_equal(whole, AerExecutor(**{**options, "seed": 4}).run(job))
+    assert not np.array_equal(whole, AerExecutor(**{**options, "seed": 4}).run(job).values)
 
 
 @pytest.mark.parametrize("way", [w for w in WAYS if w != "automatic"])
 def test_all_strategies_draw_the_same_shots(way):
     job = job_of("pauli_rotations", 3, 4, readout=Probabilities())
-    default = AerExecutor(shots=500, seed=8).run(job)
-    other = AerExecutor(**WAYS[way], shots=500, seed=8).run(job)
+    default = AerExecutor(shots=500, seed=8).run(job).values
+    other = AerExecutor(**WAYS[way], shots=500, seed=8).run(job).values
     # a rounding error of a probability may change a single shot
     assert np.abs(default - other).max() <= 2 / 500
 
@@ -100,7 +104,7 @@ def test_all_strategies_draw_the_same_shots(way):
 def test_parts_of_a_job_draw_the_same_shots(way):
     whole_job = job_of("exchanges", 4, 5, stream=Stream(call=2))
     options = {**WAYS[way], "shots": 100, "seed": 5}
-    whole = AerExecutor(**options).run(whole_job)
+    whole = AerExecutor(**options).run(whole_job).values
     part = Job(
         whole_job.program,
         whole_job.readout,
@@ -109,8 +113,63 @@ def test_parts_of_a_job_draw_the_same_shots(way):
         Stream(2, first_shared=2, first_row=1),
     )
     # stacks of other sizes have other rounding errors, which may change a single shot
-    difference = np.abs(AerExecutor(**options).run(part) - whole[2:5, 1:3])
+    difference = np.abs(AerExecutor(**options).run(part).values - whole[2:5, 1:3])
     assert np.count_nonzero(difference > 1e-9) <= 1
+
+
+def pieces_of(job: Job, generator: np.random.Generator) -> list[tuple[slice, slice, Job]]:
+    """Return the job in random pieces of samples, shared angles and settings."""
+    edges = [sorted({0, n, *generator.integers(1, n, 2)}) for n in (len(job.shared), len(job.rows))]
+    shared, rows = ([slice(*pair) for pair in itertools.pairwise(one)] for one in edges)
+    pieces = []
+    for s, r in itertools.product(shared, rows):
+        first = 0
+        for readout in job.readout.parts(int(generator.integers(1, 4))):
+            stream = Stream(6, s.start, r.start, first)
+            first += readout.num_settings
+            pieces.append((s, r, Job(job.program, readout, job.rows[r], job.shared[s], stream)))
+    return pieces
+
+
+@pytest.mark.parametrize("shots", [None, 300])
+@pytest.mark.parametrize("way", list(WAYS))
+def test_cut_jobs_keep_settings_and_shots(way, shots):
+    job = job_of("evolutions", 4, 5, stream=Stream(6))
+    options = {**WAYS[way], "shots": shots, "seed": 5}
+    whole, cut = AerExecutor(**options), AerExecutor(**options)
+    expected, found = whole.run(job).values, np.zeros((5, 4, 3))
+    for shared, rows, piece in pieces_of(job, np.random.default_rng(len(way))):
+        found[shared, rows] += cut.run(piece).values
+    assert (cut.usage.settings, cut.usage.shots) == (whole.usage.settings, whole.usage.shots)
+    difference = np.abs(found - expected)
+    if shots is None:
+        assert difference.max() <= (2e-15 if way != "matrix product state" else 1e-8)
+    else:  # other rounding errors may change a single shot
+        assert np.count_nonzero(difference > 1e-9) <= 1
+
+
+def test_settings_of_a_piece_are_cut_again_at_their_places():
+    strings = ("ZZZ", "XXX", "YYY", "XYZ", "ZXY")  # five settings
+    readout = Expectations(tuple(map(SparsePauliOp, strings)))
+    job = job_of("exchanges", 2, 2, readout=readout, stream=Stream(6))
+    options = {"strategy": "table", "shots": 100, "seed": 5}
+    expected = AerExecutor(**options).run(job).values
+    pieces, first, found = job.readout.parts(2), 0, 0.0
+    assert [piece.num_settings for piece in pieces] == [2, 2, 1]
+    for readout in pieces:
+        part = replace(job, readout=readout, stream=Stream(6, first_setting=first))
+        first += readout.num_settings
+        executor = AerExecutor(**options)
+        executor._strategies.limits = OneSetting(executor.max_memory)
+        found = found + executor.run(part).values
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+class OneSetting(Limits):
+    """Limits at which the probabilities of one setting fit into memory."""
+
+    def settings_at_once(self, num_qubits: int) -> int:
+        return 1
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -119,7 +178,7 @@ def test_shots_scatter_about_the_exact_values(way):
     job = job_of("two_qubit_rotations", 3, 4, readout=Probabilities())
     exact = dense(job)
     executor = AerExecutor(**WAYS[way], shots=shots, seed=1)
-    sampled = executor.run(job)
+    sampled = executor.run(job).values
     deviation = np.sqrt(exact * (1 - exact) / shots)
     assert np.all(np.abs(sampled - exact) <= 5 * deviation + 1 / shots)
     assert executor.usage.shots == 12 * shots
@@ -145,7 +204,7 @@ def test_runs_are_counted_where_circuits_reach_aer(way, monkeypatch):
 @pytest.mark.parametrize("way", list(WAYS))
 def test_empty_tables_run_nothing(way, aer_calls):
     for shape in ((0, 3), (2, 0), (0, 0)):
-        result = AerExecutor(**WAYS[way]).run(job_of("exchanges", *shape))
+        result = AerExecutor(**WAYS[way]).run(job_of("exchanges", *shape)).values
         assert result.shape == (shape[1], shape[0], 3)
     assert aer_calls == []
 
@@ -159,7 +218,7 @@ def test_the_same_stack_serves_other_angles(way):
         rows = generator.uniform(-3, 3, (samples, first.program.num_row_angles))
         shared = generator.uniform(-3, 3, (tables, first.program.num_shared_angles))
         job = Job(first.program, first.readout, rows, shared)
-        np.testing.assert_allclose(executor.run(job), dense(job), rtol=0, atol=EXACT[way])
+        np.testing.assert_allclose(executor.run(job).values, dense(job), rtol=0, atol=EXACT[way])
 
 
 def test_large_angles_and_exact_zeros():
@@ -167,4 +226,6 @@ def test_large_angles_and_exact_zeros():
     job.rows[0] = 0.0
     job.shared[1] = 2 * math.pi * 1000 + 0.3
     for options in WAYS.values():
-        np.testing.assert_allclose(AerExecutor(**options).run(job), dense(job), rtol=0, atol=1e-8)
+        np.testing.assert_allclose(
+            AerExecutor(**options).run(job).values, dense(job), rtol=0, atol=1e-8
+        )
