@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from hybridopt.bridges.memory.autograd import read_cosines
-from hybridopt.bridges.memory.walsh import walsh_hadamard
+from hybridopt.bridges.memory.circuit import split_probabilities
+from hybridopt.circuits.multiplexer import walsh_hadamard
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +22,10 @@ def only_with_shapes(shapes_are_checked):
 
 
 def test_wrong_shapes_and_dtypes_are_found(monkeypatch):
+    with pytest.raises(jaxtyping.TypeCheckError, match="split_probabilities"):
+        split_probabilities(np.zeros((2, 2)))
     with pytest.raises(jaxtyping.TypeCheckError, match="walsh_hadamard"):
-        walsh_hadamard(np.zeros((2, 2)))
+        walsh_hadamard(np.zeros(2, dtype=np.float32))
     with pytest.raises(jaxtyping.TypeCheckError, match="read_cosines"):
         read_cosines(torch.zeros(3, dtype=torch.float32), None)
     memory = import_module("hybridopt.bridges.memory.readout")

@@ -30,12 +30,7 @@ class PlacementOptions:
 def placement_options(
     device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
 ) -> PlacementOptions:
-    """Return checked options of the transpiler; a layout needs a device.
-
-    Raises:
-        ArgumentTypeError: If a number is not an int.
-        ArgumentError: If a number is out of range, or there is a layout but no device.
-    """
+    """Return checked options; raise ArgumentError for a layout without a device."""
     level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
     if layout is None:

@@ -31,6 +31,7 @@ from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.readout_errors import mitigation_for
 from hybridopt.execution.result import Result
 from hybridopt.execution.transpilation import placement_options
 
@@ -39,7 +40,7 @@ METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 PLAIN_SETTINGS = (
     *("device", "shots", "method", "precision", "seed", "strategy"),
-    *("max_bond_dimension", "truncation"),
+    *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
 TRUNCATION = 1e-16  # default of Aer
 
@@ -82,12 +83,22 @@ class AerExecutor(RandomStream, StateExecutor):
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
         seed_transpiler: Seed of the transpiler.
+        readout_mitigation: ``"inverse"`` corrects readout errors by the inverse of their confusion
+            matrices; None for no correction. It is linear, so that gradient rules stay exact. With
+            shots, values are unbiased but vary more; probabilities can be negative. Errors of
+            gates, and quantum errors of ``measure``, are not corrected.
+        confusion: Confusion matrices for the correction; None for those of ``noise_model``. Either
+            one 2x2 matrix per qubit of the device, one matrix of all n qubits (n at most 10), or a
+            dict of matrices by device qubit or by tuple of device qubits. Entry (i, j) is the
+            probability to read outcome j if it is i, as in Aer's `ReadoutError`: rows sum to 1. The
+            first qubit is the least significant bit.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type, such as ``shots=1e3``.
         ArgumentError: If a number is out of range or a name is unknown.
         DeviceError: If ``device`` is ``"GPU"`` and Aer finds no GPU.
-        UnsupportedError: If the method cannot simulate the noise or run the strategy.
+        UnsupportedError: If the method cannot simulate the noise or run the strategy, or if no
+            readout error can be corrected.
 
     Example:
         >>> from hybridopt import AerExecutor
@@ -117,6 +128,8 @@ class AerExecutor(RandomStream, StateExecutor):
         layout: Sequence[int] | None = None,
         optimization_level: int = 1,
         seed_transpiler: int = 0,
+        readout_mitigation: str | None = None,
+        confusion: object | None = None,
     ) -> None:
         self.device = _checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
@@ -135,9 +148,14 @@ class AerExecutor(RandomStream, StateExecutor):
         options = placement_options(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
         self._check_combination()
+        mitigation = mitigation_for(self.noise, readout_mitigation, confusion)
+        self.readout_mitigation = readout_mitigation
+        self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
         limits = Limits(self.max_memory)
-        self._strategies = Strategies(*simulated, limits, self.strategy, self._truncation())
+        self._strategies = Strategies(
+            *simulated, limits, self.strategy, self._truncation(), mitigation
+        )
         super().__init__(self.seed)
         self._lock = Lock()
 
@@ -172,6 +190,9 @@ class AerExecutor(RandomStream, StateExecutor):
             settings["max_memory"] = self.max_memory
         if self.noise is not None and self.noise.device is not None:
             settings |= asdict(self.noise.options)
+        settings["confusion"] = self.confusion and {
+            k: m.tolist() for k, m in self.confusion.items()
+        }
         return {**settings, "noise_model": self.noise and self.noise.to_plain()}
 
     @property
@@ -219,19 +240,12 @@ class AerExecutor(RandomStream, StateExecutor):
             ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ExecutionError: If Aer reports a failure.
         """
-        self._check_job(job)
-        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
-        sampled = job.shots_for(self.shots) is not None
-        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
-                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
-                "smaller batches, or read fewer qubits."
-            )
+        shape = self._checked_shape(job)
         stream = job.stream or Stream(self._next_call())
-        job = replace(job, stream=stream, shots=job.shots_for(self.shots), precision=None)
-        values, variances = np.zeros(shape), np.zeros(shape) if sampled else None
+        readout = self._strategies.mitigated(job.program, job.readout)
+        shots = job.shots_for(self.shots)
+        job = replace(job, readout=readout, stream=stream, shots=shots, precision=None)
+        values, variances = np.zeros(shape), None if job.shots is None else np.zeros(shape)
         if job.readout.is_constant:  # only multiples of the identity
             values[:] = job.readout.read(job.program, [])
         elif values.size:
@@ -239,6 +253,8 @@ class AerExecutor(RandomStream, StateExecutor):
                 self._strategies.start_call()
                 for part in self._strategies.parts(job):
                     self._add(part, values, variances)
+                if variances is not None and job.readout.is_summed:
+                    variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
         return Result(values, variances)
 
@@ -288,6 +304,9 @@ class AerExecutor(RandomStream, StateExecutor):
         limits = ""
         if self._truncation():
             limits = f", max_bond_dimension={self.max_bond_dimension}, truncation={self.truncation}"
+        if self.readout_mitigation is not None:
+            noise += f", readout_mitigation={self.readout_mitigation!r}"
+            noise += "" if self.confusion is None else ", confusion=..."
         return (
             f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
             f"precision={self.precision!r}, seed={self.seed}{limits}{noise})"
@@ -308,10 +327,24 @@ class AerExecutor(RandomStream, StateExecutor):
         if checked.shots is not None:
             self._strategies.check(checked.program, checked.readout, checked.shots)
 
+    def _checked_shape(self, job: Job) -> tuple[int, int, int]:
+        """Check a job, and return the shape of its outputs, which must fit into memory."""
+        self._check_job(job)
+        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
+        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
+                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
+                "smaller batches, or read fewer qubits."
+            )
+        return shape
+
     def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
-        """Run a part of a job; add its values and, with shots, their variances."""
+        """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
-        sampler = None if job.shots is None else Sampler(self._entropy, job.stream)
+        entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
+        sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
             cells = np.ix_(part.shared, part.rows)
             per_shot = part.variances
@@ -322,9 +355,9 @@ class AerExecutor(RandomStream, StateExecutor):
                 values[cells] += job.readout.read(job.program, tables)
                 if variances is not None:
                     per_shot = job.readout.variances(job.program, tables)
-            if variances is not None and job.shots is not None:
+            if variances is not None:
                 assert per_shot is not None
-                variances[cells] += per_shot / job.shots
+                variances[cells] += per_shot
 
     def _measured(
         self, job: Job, part: PartialResult, sampler: Sampler | None
