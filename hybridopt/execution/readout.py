@@ -147,11 +147,6 @@ class Probabilities:
         total = kept.sum(-1, keepdims=True)
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
-    def outcome_weights(self, cotangent: Values) -> Distributions:
-        """Return the weight of each outcome in a weighted sum of joint probabilities."""
-        assert not self.given
-        return [cotangent]
-
     def variances(self, program: Program, distributions: Distributions) -> Values:
         """Return the variance per shot of each output; nan where a condition never occurred.
 
@@ -166,6 +161,11 @@ class Probabilities:
         total = self._kept(distributions[0]).sum(-1, keepdims=True)
         unknown = np.full_like(spread, np.nan)
         return np.asarray(np.divide(spread, total, out=unknown, where=total > 0))
+
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome in a weighted sum of joint probabilities."""
+        assert not self.given
+        return [cotangent if self._inverse is None else self._inverse.outcome_weights(cotangent)]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
@@ -317,19 +317,19 @@ class Expectations:
         pairs = zip(self.groups, distributions, strict=True)
         return self._joined((g.expectations(one) for g, one in pairs), self.constants)
 
-    def outcome_weights(self, cotangent: Values) -> Distributions:
-        """Return the weight of each outcome per setting in a weighted sum of the outputs."""
-        return [group.outcome_weights(cotangent) for group in self.groups]
-
     def variances(self, program: Program, distributions: Distributions) -> Values:
         """Return the variance per shot of each output; settings are independent."""
         pairs = zip(self.groups, distributions, strict=True)
         none = np.zeros_like(self.constants)
         return self._joined((g.variances(one) for g, one in pairs), none)
 
-    def _joined(self, terms: Iterable[Values], start: Values) -> Values:
+    def _joined(self, terms: Iterable[Values], start: Float64[np.ndarray, " K"]) -> Values:
         """Return the sum of the terms of the settings, or the terms in turn."""
         return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
+
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome per setting in a weighted sum of the outputs."""
+        return [group.outcome_weights(cotangent) for group in self.groups]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""

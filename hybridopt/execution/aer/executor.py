@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit_aer import AerSimulator
 
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import ArgumentError, DeviceError, ResourceError, UnsupportedError
+from hybridopt.errors import ArgumentError, ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
+from hybridopt.execution.aer.devices import checked_device
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult
@@ -35,7 +35,6 @@ from hybridopt.execution.readout_errors import mitigation_for
 from hybridopt.execution.result import Result
 from hybridopt.execution.transpilation import placement_options
 
-DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 PLAIN_SETTINGS = (
@@ -43,11 +42,6 @@ PLAIN_SETTINGS = (
     *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
 TRUNCATION = 1e-16  # default of Aer
-
-
-def available_devices() -> tuple[str, ...]:
-    """Return the devices that the installed build of Aer can use on this machine."""
-    return tuple(AerSimulator().available_devices())
 
 
 class AerExecutor(RandomStream, StateExecutor):
@@ -131,7 +125,7 @@ class AerExecutor(RandomStream, StateExecutor):
         readout_mitigation: str | None = None,
         confusion: object | None = None,
     ) -> None:
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
@@ -400,15 +394,3 @@ class AerExecutor(RandomStream, StateExecutor):
                 f"`method` must be 'density_matrix' or 'automatic' for exact noise (got "
                 f"{self.method!r}). Give `shots` to simulate noise with this method."
             )
-
-
-def _checked_device(device: object) -> str:
-    names = {name.lower(): name for name in DEVICES}
-    known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
-    has_gpu = known != "CPU" and "GPU" in available_devices()
-    if known == "GPU" and not has_gpu:
-        raise DeviceError(
-            "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
-            "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
-        )
-    return "GPU" if has_gpu else "CPU"
