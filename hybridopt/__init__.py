@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hybridopt.circuits import load_circuit, save_circuit
     from hybridopt.compare import Budget, Method, Study, Tuning, compare, load_study, recommend
     from hybridopt.data import Dataset, load_dataset
-    from hybridopt.execution import AerExecutor, Cost
+    from hybridopt.execution import AerExecutor, Cost, DaskExecutor, PrimitiveExecutor
     from hybridopt.nn import CircuitLayer, DressedCircuit
     from hybridopt.qiskit_ml import from_qnn
     from hybridopt.storage import load, save
@@ -52,7 +52,9 @@ __all__ = [
     "AerExecutor",
     "CircuitLayer",
     "Cost",
+    "DaskExecutor",
     "DressedCircuit",
+    "PrimitiveExecutor",
     "QuantumNetwork",
     "from_qnn",
     "load",
@@ -75,7 +77,7 @@ _HOMES = {
     "circuits": ("load_circuit", "save_circuit"),
     "compare": ("Budget", "Method", "Study", "Tuning", "compare", "load_study", "recommend"),
     "data": ("Dataset", "load_dataset"),
-    "execution": ("AerExecutor", "Cost"),
+    "execution": ("AerExecutor", "Cost", "DaskExecutor", "PrimitiveExecutor"),
     "nn": ("CircuitLayer", "DressedCircuit"),
     "qiskit_ml": ("from_qnn",),
     "storage": ("load", "save"),

@@ -57,6 +57,10 @@ class ResourceError(HybridOptError, MemoryError):
     """Error for a circuit or a table that exceeds the memory limit."""
 
 
+class LimitError(HybridOptError, RuntimeError):
+    """Error for a job that would exceed a limit of its executor; nothing of it was sent."""
+
+
 class TrainingError(HybridOptError, ArithmeticError):
     """Error for training that cannot continue, such as a loss that is not finite."""
 

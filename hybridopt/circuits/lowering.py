@@ -31,14 +31,8 @@ from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.gates import Family, angle_rules, family_of, is_kept, is_standard
 from hybridopt.circuits.instructions import is_stretch
-from hybridopt.circuits.program import (
-    CircuitProgram,
-    FixedGate,
-    FreeAngle,
-    NativeGate,
-    Rotation,
-    Step,
-)
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.steps import FixedGate, FreeAngle, NativeGate, Rotation, Step
 
 LocalGate = tuple[Instruction, tuple[int, ...]]
 

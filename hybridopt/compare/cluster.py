@@ -24,7 +24,7 @@ from hybridopt.execution.dask import cluster
 from hybridopt.execution.dask.cluster import (
     TIMEOUT,
     Cluster,
-    DataLostError,
+    TaskLostError,
     installed_versions,
     set_threads,
     this_process,
@@ -81,7 +81,7 @@ class DaskCluster(Engine):
                 starts = len(self._cluster.client.get_events(plan.topic(number)))
                 if starts >= DEATHS:
                     yield number, plan.failed(number, starts)
-            elif not isinstance(failure, DataLostError):
+            elif not isinstance(failure, TaskLostError):
                 raise failure if isinstance(failure, HybridOptError) else _not_portable(failure)
 
     def _is_killed(self, future: Any) -> bool:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,6 @@ from hybridopt.training.loop import executors_of
 
 ExecutorSource = Executor | Callable[[int], Executor] | None
 NO_CIRCUIT = "no circuit"
-_SETTINGS = bool | int | float | str | None
-_WITHOUT_EFFECT = {"max_memory", "strategy"}  # on values; the default of the first is the machine's
 
 
 def check_source(name: str, source: object, *, optional: bool = True) -> None:
@@ -119,15 +116,14 @@ def executor_label(executor: Metered) -> str:
 
 
 def executor_settings(executor: Metered) -> dict[str, Any]:
-    """Return the settings that change results, in plain types, to compare executors.
-
-    Those of executors of the user are shots, seed and repr, as other attributes may be counters.
-    """
-    ours = type(executor).__module__.partition(".")[0] == "hybridopt"
-    values = {k: v for k, v in vars(executor).items() if ours and k[0] != "_" and _is_plain(v)}
-    values |= {"shots": executor.shots, "seed": getattr(executor, "seed", None)}
-    kept = {name: _plain(one) for name, one in values.items() if name not in _WITHOUT_EFFECT}
-    return {**kept, "executor": repr(executor), "noise": _noise(getattr(executor, "noise", None))}
+    """Return the settings that change results, in plain types, to compare executors."""
+    free = executor.changeable - {"seed"}  # runs derive their random streams from the seed
+    known = {name: one for name, one in executor.settings().items() if name not in free}
+    noise = getattr(executor, "noise", None)
+    if noise is not None:
+        known["noise_model"] = _noise(noise)
+    plain: dict[str, Any] = json.loads(json.dumps(known, default=repr))
+    return {**plain, "executor": repr(executor)}
 
 
 def source_settings(source: ExecutorSource) -> Any:
@@ -135,32 +131,15 @@ def source_settings(source: ExecutorSource) -> Any:
     return executor_settings(source) if isinstance(source, Executor) else repr(source)
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, _SETTINGS | np.ndarray | np.generic) or is_dataclass(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _digest(value.tolist())
-    return value if isinstance(value, _SETTINGS) else repr(value)
-
-
-def _noise(noise: Any) -> list[Any] | None:
-    """Return digests of a noise model and of a device, and the options of the transpiler."""
-    if noise is None:
-        return None
+def _noise(noise: Any) -> list[str | None]:
+    """Return digests of a noise model and of a device, as far as they exist."""
     device = None if noise.device is None else _digest(device_properties(noise.device))
-    model = None
-    if noise.model is not None:
-        content = noise.model.to_dict(serializable=True)
-        for error in content["errors"]:
-            error.pop("id", None)  # random for each model
-        model = _digest(content)
-    return [model, device, repr(noise.options)]
+    if noise.model is None:
+        return [None, device]
+    content = noise.model.to_dict(serializable=True)
+    for error in content["errors"]:
+        error.pop("id", None)  # random for each model
+    return [_digest(content), device]
 
 
 def device_properties(device: BackendV2) -> dict[str, Any]:

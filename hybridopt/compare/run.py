@@ -30,7 +30,7 @@ from hybridopt.compare.stage_setup import (
 )
 from hybridopt.compare.tuning import best
 from hybridopt.data import Dataset
-from hybridopt.errors import DataError, HybridOptError, TrainingError
+from hybridopt.errors import DataError, HybridOptError, LimitError, TrainingError
 from hybridopt.execution import Cost
 from hybridopt.training import EpochRecord, fit
 from hybridopt.training.loop import executors_of
@@ -167,6 +167,8 @@ def train(
         )
         if history.status == "interrupted":
             raise KeyboardInterrupt
+        if history.status == "limit":
+            raise LimitError(history.detail)
         spent = recorder.spent()
         trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
         curve, cost = done.curve + recorder.points, done.cost + history.cost

@@ -18,7 +18,7 @@ from hybridopt.bridges import Memory, QuantumNetwork, WeightNetwork, to_classica
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.readout_cache import without_readouts
 from hybridopt.data import Dataset, load_dataset
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, LimitError
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn.network_spec import build_network
 from hybridopt.optim import OPTIMIZERS
@@ -206,6 +206,8 @@ class _Job:
         )
         if history.status == "interrupted":
             raise KeyboardInterrupt
+        if history.status == "limit":
+            raise LimitError(history.detail)
         return history
 
     def result(self, name: str, network: nn.Module, *parts: History, **known: Any) -> Result:

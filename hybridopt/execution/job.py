@@ -35,12 +35,19 @@ class Stream:
         first_shared: Index of the first row of ``shared`` in the whole job.
         first_row: Index of the first row of ``rows`` in the whole job.
         first_setting: Index of the first setting of the readout in the whole job.
+        entropy: Entropy of the stream, in a job for another process; None for that of the executor.
     """
 
     call: int
     first_shared: int = 0
     first_row: int = 0
     first_setting: int = 0
+    entropy: int | None = None
+
+    def moved(self, shared: int, rows: int, settings: int) -> Stream:
+        """Return the position of a part of the job that begins at these indices."""
+        first = self.first_shared + shared, self.first_row + rows, self.first_setting + settings
+        return Stream(self.call, *first, self.entropy)
 
 
 @dataclass(frozen=True)

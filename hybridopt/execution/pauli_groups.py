@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt64
 from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt.execution.mitigation import ReadoutInverse
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 Values = Float64[np.ndarray, "*cells K"]
@@ -25,16 +27,29 @@ class PauliGroup:
     """Pauli strings that commute on each qubit."""
 
     basis: tuple[tuple[int, str], ...]  # qubits measured in X or Y
-    qubits: tuple[int, ...]  # measured qubits, ascending
+    qubits: tuple[int, ...]  # measured qubits, ascending, then those with correlated errors
     masks: tuple[int, ...]  # per string, the bits of the outcome that give its parity
     outputs: Int64[np.ndarray, " outputs"]  # observables with a string in this group
     weights: Float64[np.ndarray, "outputs strings"]  # coefficients of the strings in them
     num_outputs: int  # K, number of all observables
     keep: bool  # whether the table of all outcomes is kept
+    inverse: ReadoutInverse | None = None  # of the readout errors that are corrected
+
+    def mitigated(self, qubits: tuple[int, ...], inverse: ReadoutInverse) -> PauliGroup:
+        """Return the group with corrected readout errors, measured on these qubits."""
+        keep = self.keep and max(self.weights.shape) << len(qubits) <= KEPT_ENTRIES
+        return replace(self, qubits=qubits, inverse=inverse, keep=keep)
 
     def expectations(self, distribution: Distribution) -> Values:
         """Return the part of each observable in this group, from probabilities or frequencies."""
         return self._of_all(self._expectations(distribution))
+
+    def outcome_weights(
+        self, cotangent: Float64[np.ndarray, "*cells K"]
+    ) -> Float64[np.ndarray, "*cells outcomes"]:
+        """Return the weight of each outcome in a weighted sum of the observables."""
+        own = cotangent[..., self.outputs]
+        return np.concatenate([own @ table.T for _, table in self._tables()], axis=-1)
 
     def variances(self, distribution: Distribution) -> Values:
         """Return the variance per shot of the part of each observable in this group."""
@@ -51,8 +66,11 @@ class PauliGroup:
     ) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
         """Return mean and variance from the counts of outcomes, for any number of qubits."""
         frequencies = np.array(list(counts.values()), dtype=np.float64) / sum(counts.values())
-        parities = [[(outcome & mask).bit_count() % 2 for mask in self.masks] for outcome in counts]
-        signs = 1 - 2 * np.array(parities)
+        if self.inverse is None:
+            odd = [[(outcome & mask).bit_count() % 2 for mask in self.masks] for outcome in counts]
+            signs = 1 - 2 * np.array(odd)
+        else:
+            signs = self.inverse.parities(self.masks, list(counts))
         values = signs @ self.weights.T  # (outcomes, outputs)
         mean = frequencies @ values
         return self._of_all(mean), self._of_all(frequencies @ (values - mean) ** 2)
@@ -89,7 +107,10 @@ class PauliGroup:
         """Return weighted sums of strings; a string is (-1)^(parity of the masked bits)."""
         outcomes = np.arange(part.start, part.stop, dtype=np.uint64)
         masks = np.array(self.masks, dtype=np.uint64)
-        signs = 1.0 - 2.0 * (np.bitwise_count(outcomes[:, None] & masks) & 1)
+        if self.inverse is None:
+            signs = 1.0 - 2.0 * (np.bitwise_count(outcomes[:, None] & masks) & 1)
+        else:
+            signs = self.inverse.parities(masks, outcomes)
         return np.asarray(signs @ self.weights.T)
 
 

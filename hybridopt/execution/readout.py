@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -14,12 +15,15 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt import _validation
 from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, UnsupportedError
+from hybridopt.execution.mitigation import ReadoutInverse, ReadoutMitigation
 from hybridopt.execution.pauli_groups import PauliGroup, PauliStrings
 
 Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
 Counts = Sequence[Mapping[int, int]]  # number of shots per outcome, for each setting
 Values = Float64[np.ndarray, "*cells K"]
+# device qubit of each qubit of a program, and all qubits of the device with gates
+DeviceQubits = tuple[tuple[int, ...], Collection[int]]
 Moments = tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]  # means, variances per shot
 STRINGS_WORTH_A_STATE = 1000  # from here on, one state is read faster than its many settings
 
@@ -46,8 +50,11 @@ class Probabilities:
         ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
     """
 
+    is_summed: ClassVar[bool] = True  # there is one setting
     qubits: tuple[int, ...] | None = None
     given: tuple[tuple[int, int], ...] = ()
+    _measured: tuple[int, ...] | None = field(init=False, default=None, repr=False)
+    _inverse: ReadoutInverse | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.qubits is not None:
@@ -102,11 +109,38 @@ class Probabilities:
     def settings(self, program: Program) -> tuple[Setting, ...]:
         """Return one setting, in Z."""
         given = tuple(qubit for qubit, _ in self.given)
-        return (Setting((), (*self._read_qubits(program), *given)),)
+        return (Setting((), self._measured or (*self._read_qubits(program), *given)),)
+
+    def mitigated(
+        self, program: Program, mitigation: ReadoutMitigation, used: DeviceQubits
+    ) -> Probabilities:
+        """Return the readout with corrected readout errors.
+
+        Raises:
+            UnsupportedError: If ``given`` is not empty.
+        """
+        if self.given:
+            raise UnsupportedError(
+                f"`given` must be empty with `readout_mitigation` (got {self.given}): corrected "
+                "probabilities can be negative, and their ratios are not probabilities. Read all "
+                "probabilities."
+            )
+        result = copy.copy(self)
+        measured, inverse = mitigation.measured(self._read_qubits(program), *used)
+        object.__setattr__(result, "_measured", measured)
+        object.__setattr__(result, "_inverse", inverse)
+        return result
+
+    @property
+    def variance_bound(self) -> float:
+        """Largest factor of the variance per shot by which corrected readout errors increase it."""
+        return 1.0 if self._inverse is None else self._inverse.variance_bound
 
     def read(self, program: Program, distributions: Distributions) -> Values:
         """Return marginal or conditional probabilities."""
         (joint,) = distributions
+        if self._inverse is not None:
+            return self._inverse.quasi_probabilities(joint)
         if not self.given:
             return joint
         kept = self._kept(joint)
@@ -118,6 +152,8 @@ class Probabilities:
 
         For a conditional probability r of a condition with probability c, this is r (1 - r) / c.
         """
+        if self._inverse is not None:
+            return self._inverse.variances(distributions[0])
         values = self.read(program, distributions)
         spread = values * (1 - values)
         if not self.given:
@@ -125,6 +161,11 @@ class Probabilities:
         total = self._kept(distributions[0]).sum(-1, keepdims=True)
         unknown = np.full_like(spread, np.nan)
         return np.asarray(np.divide(spread, total, out=unknown, where=total > 0))
+
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome in a weighted sum of joint probabilities."""
+        assert not self.given
+        return [cotangent]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
@@ -153,6 +194,7 @@ class Expectations:
 
     Attributes:
         observables: Hermitian observables on all qubits of the program.
+        is_summed: Whether the outputs of the settings are added up, see `separate`.
 
     Raises:
         ArgumentError: If ``observables`` is empty, or one is not Hermitian or not finite.
@@ -161,6 +203,10 @@ class Expectations:
     observables: tuple[SparsePauliOp, ...]
     strings: PauliStrings = field(init=False)
     _span: tuple[int, int | None] = field(init=False, default=(0, None))  # groups that are read
+    is_summed: bool = field(init=False, default=True)
+    _mitigation: tuple[ReadoutMitigation, DeviceQubits] | None = field(
+        init=False, default=None, repr=False
+    )
 
     @property
     def is_linear(self) -> bool:
@@ -178,7 +224,7 @@ class Expectations:
     @property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal strings and coefficients, in all processes."""
-        return digest("expectations", self._content, self._span)
+        return digest("expectations", self._content, self._span, self.is_summed)
 
     @cached_property
     def _content(self) -> str:
@@ -188,7 +234,11 @@ class Expectations:
     @cached_property
     def groups(self) -> tuple[PauliGroup, ...]:
         """Groups of Pauli strings with one measurement basis."""
-        return self.strings.groups[slice(*self._span)]
+        groups = self.strings.groups[slice(*self._span)]
+        if self._mitigation is None:
+            return groups
+        mitigation, used = self._mitigation
+        return tuple(one.mitigated(*mitigation.measured(one.qubits, *used)) for one in groups)
 
     @property
     def constants(self) -> Float64[np.ndarray, " K"]:
@@ -211,8 +261,8 @@ class Expectations:
         return len(self.strings.members[slice(*self._span)])
 
     def num_outputs(self, program: Program) -> int:
-        """Return K, one per observable."""
-        return len(self.observables)
+        """Return K, one per observable; for separate settings, times their number."""
+        return len(self.observables) * (1 if self.is_summed else self.num_settings)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
@@ -222,36 +272,72 @@ class Expectations:
         """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
         if self.num_settings <= size:
             return [self]
-        first, end = self._span[0], self._span[0] + self.num_settings
-        starts = range(first, end, size)
-        parts = [copy.copy(self) for _ in starts]
-        for start, part in zip(starts, parts, strict=True):
-            part.__dict__.pop("groups", None)
-            object.__setattr__(part, "_span", (start, min(start + size, end)))
-        return parts
+        starts = range(0, self.num_settings, size)
+        return [self.between(first, min(first + size, self.num_settings)) for first in starts]
+
+    def between(self, first: int, end: int) -> Expectations:
+        """Return the readout of the settings from ``first`` up to ``end``."""
+        part = copy.copy(self)
+        part.__dict__.pop("groups", None)
+        start = self._span[0]
+        object.__setattr__(part, "_span", (start + first, start + end))
+        return part
+
+    def separate(self) -> Expectations:
+        """Return the readout with the outputs of each setting in turn, without constants.
+
+        A part of a job returns them, so that sums are in the order of the whole job. Variances of
+        their results are per shot.
+        """
+        part = copy.copy(self)
+        object.__setattr__(part, "is_summed", False)
+        return part
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
         """Return one setting per group of Pauli strings; none for multiples of the identity."""
         return tuple(Setting(group.basis, group.qubits) for group in self.groups)
 
+    def mitigated(
+        self, program: Program, mitigation: ReadoutMitigation, used: DeviceQubits
+    ) -> Expectations:
+        """Return the readout with corrected readout errors."""
+        result = copy.copy(self)
+        result.__dict__.pop("groups", None)
+        object.__setattr__(result, "_mitigation", (mitigation, used))
+        return result
+
+    @property
+    def variance_bound(self) -> float:
+        """Largest factor of the variance per shot by which corrected readout errors increase it."""
+        inverses = (group.inverse for group in self.groups)
+        return max((one.variance_bound for one in inverses if one is not None), default=1.0)
+
     def read(self, program: Program, distributions: Distributions) -> Values:
         """Return weighted sums of parities."""
         pairs = zip(self.groups, distributions, strict=True)
-        return sum((group.expectations(one) for group, one in pairs), start=self.constants)
+        return self._joined((g.expectations(one) for g, one in pairs), self.constants)
 
     def variances(self, program: Program, distributions: Distributions) -> Values:
         """Return the variance per shot of each output; settings are independent."""
         pairs = zip(self.groups, distributions, strict=True)
-        start = np.zeros_like(self.constants)
-        return sum((group.variances(one) for group, one in pairs), start=start)
+        none = np.zeros_like(self.constants)
+        return self._joined((g.variances(one) for g, one in pairs), none)
+
+    def _joined(self, terms: Iterable[Values], start: Values) -> Values:
+        """Return the sum of the terms of the settings, or the terms in turn."""
+        return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
+
+    def outcome_weights(self, cotangent: Values) -> Distributions:
+        """Return the weight of each outcome per setting in a weighted sum of the outputs."""
+        return [group.outcome_weights(cotangent) for group in self.groups]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
-        values, variances = self.constants, np.zeros_like(self.constants)
-        for group, measured in zip(self.groups, counts, strict=True):
-            mean, variance = group.moments_of_counts(measured)
-            values, variances = values + mean, variances + variance
-        return values, variances
+        pairs = zip(self.groups, counts, strict=True)
+        moments = [group.moments_of_counts(measured) for group, measured in pairs]
+        none = np.zeros_like(self.constants)
+        values = self._joined((mean for mean, _ in moments), self.constants)
+        return values, self._joined((variance for _, variance in moments), none)
 
 
 Readout = Probabilities | Expectations

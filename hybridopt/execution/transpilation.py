@@ -13,7 +13,9 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import PassManager, generate_preset_pass_manager
 from qiskit.transpiler.passes import Optimize1qGatesDecomposition
 
+from hybridopt import _validation
 from hybridopt.circuits.errors import CircuitError
+from hybridopt.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,31 @@ class PlacementOptions:
     layout: tuple[int, ...] | None = None  # device qubit of each circuit qubit
     optimization_level: int = 1
     seed_transpiler: int = 0
+
+
+def placement_options(
+    device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
+) -> PlacementOptions:
+    """Return checked options; raise ArgumentError for a layout without a device."""
+    level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
+    seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
+    if layout is None:
+        return PlacementOptions(None, level, seed)
+    if device is None:
+        raise ArgumentError(
+            f"`layout` must be None if `noise_model` is not a device (got {layout}). Give the "
+            "device, as in AerExecutor(noise_model=backend, layout=[...])."
+        )
+    last = device.num_qubits - 1
+    qubits = tuple(
+        _validation.integer("layout", qubit, minimum=0, maximum=last)
+        for qubit in _validation.items("layout", layout)
+    )
+    if len(set(qubits)) != len(qubits) or not qubits:
+        raise ArgumentError(
+            f"`layout` must name at least one device qubit, each once (got {layout})."
+        )
+    return PlacementOptions(qubits, level, seed)
 
 
 def place_on_device(

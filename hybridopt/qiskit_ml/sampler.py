@@ -17,7 +17,7 @@ from qiskit.providers import Options
 from hybridopt import _validation
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.physical import PhysicalCircuit
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, refuse_padding, table_of
 from hybridopt.qiskit_ml.outcomes import check_width
@@ -56,6 +56,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     Raises:
         ArgumentTypeError: If an argument has the wrong type.
         ArgumentError: If ``exact`` is True for an executor with shots or with ``default_shots``.
+        UnsupportedError: If the executor corrects readout errors.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerSampler
@@ -80,6 +81,13 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         pad_with: float | None = None,
     ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
+        mitigation = getattr(self.executor, "readout_mitigation", None)
+        if mitigation is not None:
+            raise UnsupportedError(
+                f"`readout_mitigation` of `executor` must be None (got {mitigation!r}), because a "
+                "sampler returns outcomes, and corrected probabilities can be negative. Use "
+                "`AerEstimator`, or leave it out."
+            )
         self.exact = _validation.boolean("exact", exact)
         given = _validation.optional_integer("default_shots", default_shots, minimum=1)
         own = self.executor.shots

@@ -90,6 +90,7 @@ def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, An
     if type(executor) is AerExecutor:
         noise = settings.pop("noise_model")
         if not isinstance(noise, str):
+            settings = {key: to_plain(value) for key, value in settings.items()}
             return {"kind": "aer", "settings": settings, "noise": noise, "state": state}
         reason, left_out = f"the noise {noise} cannot be stored", ["noise_model"]
     else:
@@ -132,7 +133,8 @@ def executor_from_plain(stored: dict[str, Any]) -> Executor:
     if stored["noise"] is not None and noise is None:
         raise CheckpointError(f"The installed Aer cannot read the stored noise model. {WAY_OUT}")
     try:
-        executor = AerExecutor(**stored["settings"], noise_model=noise)
+        settings = {name: from_plain(value) for name, value in stored["settings"].items()}
+        executor = AerExecutor(**settings, noise_model=noise)
         executor.load_state_dict(stored["state"])
     except (HybridOptError, TypeError) as error:
         raise CheckpointError(

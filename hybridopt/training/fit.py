@@ -16,7 +16,7 @@ from hybridopt import _validation, optim
 from hybridopt._files import check_writable
 from hybridopt._random import isolated
 from hybridopt._streams import progress_console
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, LimitError
 from hybridopt.nn.frozen_state import eval_locked
 from hybridopt.training.batches import ReadBatches, TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
@@ -59,7 +59,9 @@ def fit(
     """Train a network in place.
 
     The same seed gives the same result. The global random state of the caller is unchanged.
-    Ctrl-C ends training with status ``"interrupted"`` and the weights of the last complete step.
+    Ctrl-C ends training with status ``"interrupted"`` and the weights of the last complete step. A
+    limit of an executor, as of `PrimitiveExecutor`, does the same with status ``"limit"``. Then
+    `History.reason` contains the cost so far.
 
     Several threads may train at the same time, each its own network. Their steps take turns, and
     each gives the numbers that it gives alone. Other threads must not draw from the global
@@ -225,7 +227,7 @@ def _choose_rate(
     epochs: int,
     seed: int | None,
 ) -> bool:
-    """Set the rate of a range test or of the checkpoint; return False after Ctrl-C."""
+    """Set the rate of a range test or of the checkpoint; return False if the test is stopped."""
     found = None if file.history is None else file.history.range_test
     if file.history is None and epochs:
         try:
@@ -236,6 +238,9 @@ def _choose_rate(
                 )  # fmt: skip
         except KeyboardInterrupt:
             training.history.status = "interrupted"
+            return False
+        except LimitError as error:
+            training.history.status, training.history.detail = "limit", str(error)
             return False
     if found is not None:
         training.history.range_test = found

@@ -11,7 +11,9 @@ from hybridopt._plots import TEAL, Figure, legend, subplots
 from hybridopt.errors import MissingExtraError
 from hybridopt.execution import Cost
 
-Status = Literal["running", "converged", "patience", "callback", "epochs", "interrupted", "failed"]
+Status = Literal[
+    "running", "converged", "patience", "callback", "epochs", "interrupted", "limit", "failed"
+]
 
 REASONS: dict[str, str] = {
     "running": "training has not ended",
@@ -20,6 +22,7 @@ REASONS: dict[str, str] = {
     "callback": "a callback returned a true value",
     "epochs": "all epochs are done",
     "interrupted": "training was interrupted from the keyboard",
+    "limit": "a limit of an executor was reached",
     "failed": "an error ended training",
 }
 
@@ -130,9 +133,10 @@ class History:
     Attributes:
         metric_name: ``"accuracy"`` or ``"r2"``.
         records: One `EpochRecord` per epoch.
-        status: ``"converged"``, ``"patience"``, ``"callback"``, ``"epochs"`` or ``"interrupted"``;
-            in callbacks also ``"running"`` and ``"failed"``.
+        status: ``"converged"``, ``"patience"``, ``"callback"``, ``"epochs"``, ``"interrupted"`` or
+            ``"limit"``; in callbacks also ``"running"`` and ``"failed"``.
         range_test: Range test of ``lr="auto"``; None otherwise.
+        detail: Message of the executor that reached a limit, with its cost; otherwise empty.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -145,6 +149,7 @@ class History:
     records: list[EpochRecord] = field(default_factory=list)
     status: Status = "running"
     range_test: RangeTest | None = None
+    detail: str = ""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -179,7 +184,7 @@ class History:
     @property
     def reason(self) -> str:
         """Reason for the end of training."""
-        return REASONS[self.status]
+        return f"{REASONS[self.status]}: {self.detail}" if self.detail else REASONS[self.status]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types for JSON and checkpoints."""

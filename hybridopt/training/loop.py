@@ -18,7 +18,7 @@ from hybridopt._inputs import call
 from hybridopt._modules import evaluation_mode
 from hybridopt._random import give_way, lent
 from hybridopt.data.dataset import Batch
-from hybridopt.errors import TrainingError
+from hybridopt.errors import LimitError, TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.nn.output_errors import errors_seen
 from hybridopt.optim import Newton
@@ -126,7 +126,7 @@ class Training:
         self._batch_loss = BatchLoss(self.loss)
 
     def run(self, epochs: int, after_epoch: Callable[[], object]) -> None:
-        """Train until the history has ``epochs`` records, a rule applies, or Ctrl-C."""
+        """Train until the history has ``epochs`` records, a rule or a limit applies, or Ctrl-C."""
         self.history.status = "failed"  # replaced at a regular end
         stopped = self.rule.status(self.history) if len(self.history) else None
         with ExitStack() as ends:
@@ -141,6 +141,9 @@ class Training:
             except KeyboardInterrupt:
                 self.good.restore(complete=True)  # the last step may be incomplete
                 self.history.status = "interrupted"
+            except LimitError as error:  # raised before a job, within a step or an evaluation
+                self.good.restore(complete=True)
+                self.history.status, self.history.detail = "limit", str(error)
 
     def _call(self, event: Callable[..., object], *arguments: Any) -> object:
         """Call a method of a callback, which may wait for training in other threads."""

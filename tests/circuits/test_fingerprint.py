@@ -22,7 +22,8 @@ from hybridopt.circuits import lower
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.lowering import lower_gates
-from hybridopt.circuits.program import FreeAngle, NativeGate, fingerprint_of
+from hybridopt.circuits.program import fingerprint_of
+from hybridopt.circuits.steps import FreeAngle, NativeGate
 from hybridopt.execution import Expectations, Probabilities
 from tests.circuits.programs import (
     NATIVE,

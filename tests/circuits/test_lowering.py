@@ -21,7 +21,7 @@ from qiskit.quantum_info import (
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.gates import KEPT_GATES
 from hybridopt.circuits.lowering import decompose
-from hybridopt.circuits.program import Rotation
+from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import CircuitError
 from tests.circuits.families import FAMILIES
 

@@ -13,7 +13,8 @@ from qiskit.quantum_info import Operator, Statevector
 from scipy.linalg import hadamard
 
 from hybridopt.circuits import CircuitProgram, Program, lower
-from hybridopt.circuits.program import FixedGate, frame_changes, template_of
+from hybridopt.circuits.program import template_of
+from hybridopt.circuits.steps import FixedGate, frame_changes
 from tests.circuits.programs import programs
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 6)

@@ -33,13 +33,19 @@ def model(probability: float) -> NoiseModel:
     return noise
 
 
-class Counting(AerExecutor):
-    """An executor of a user, with a counter in a public attribute."""
+class Own(AerExecutor):
+    """An executor of a user, with a setting of its own."""
 
-    calls = 0
+    level = 1
 
-    def __repr__(self) -> str:
-        return f"Counting(shots={self.shots})"
+    def settings(self) -> dict[str, object]:
+        return {**super().settings(), "level": self.level}
+
+
+def own(level: int) -> Own:
+    executor = Own()
+    executor.level = level
+    return executor
 
 
 MAKERS = {
@@ -56,8 +62,8 @@ MAKERS = {
     "layout": lambda: AerExecutor(noise_model=device(), layout=[2, 0]),
     "level": lambda: AerExecutor(noise_model=device(), optimization_level=3),
     "transpiler": lambda: AerExecutor(noise_model=device(), seed_transpiler=5),
-    "user": Counting,
-    "user's shots": lambda: Counting(shots=7),
+    "user": lambda: own(1),
+    "user's setting": lambda: own(2),
 }
 
 
@@ -66,10 +72,8 @@ def test_settings_distinguish_executors_and_are_repeatable():
     assert first == second == json.loads(json.dumps(second))
     texts = [json.dumps(one, sort_keys=True) for one in first.values()]
     assert len(set(texts)) == len(MAKERS)
-    counting = Counting()
-    counting.calls = 3
-    assert executor_settings(counting) == first["user"]
-    assert executor_settings(AerExecutor(max_memory="1 GB")) == first["exact"]
+    limited = AerExecutor(max_memory="1 GB", strategy="table")
+    assert executor_settings(limited) == first["exact"]
 
 
 def test_properties_of_a_device_are_its_calibration():
@@ -86,7 +90,7 @@ def test_properties_of_a_device_are_its_calibration():
         (AerExecutor(shots=1000), "1,000 shots"),
         (AerExecutor(noise_model=model(0.1)), "noise model"),
         (AerExecutor(noise_model=device(), shots=50), "generic_backend_3q, 50 shots"),
-        (Counting(), "Counting"),
+        (own(3), "Own"),
     ],
 )
 def test_labels(executor, label):

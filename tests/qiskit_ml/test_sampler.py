@@ -10,14 +10,14 @@ from qiskit.circuit.library import QFTGate, real_amplitudes
 from qiskit.primitives import StatevectorSampler
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_aer.noise import NoiseModel
+from qiskit_aer.noise import NoiseModel, ReadoutError
 from qiskit_ibm_runtime.fake_provider import FakeBrisbane
 from qiskit_machine_learning.gradients import ParamShiftSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
 
 from hybridopt import AerExecutor, from_qnn
-from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.qiskit_ml import AerSampler, AerSamplerGradient
 from tests.qiskit_ml.networks import measured, parity, trained, without_inputs
 
@@ -259,3 +259,12 @@ def test_measured_idle_qubits_of_a_large_device_are_not_simulated():
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=1e-12)
     (slopes,) = torch.autograd.grad(found[0, 5], layer.weight)
     np.testing.assert_allclose(qnn.backward(x, w)[1][0, 5], slopes, rtol=0, atol=1e-12)
+
+
+def test_corrected_probabilities_are_not_sampled():
+    noise = NoiseModel()
+    noise.add_all_qubit_readout_error(ReadoutError([[0.9, 0.1], [0.2, 0.8]]))
+    executor = AerExecutor(noise_model=noise, readout_mitigation="inverse")
+    for exact in (True, False):
+        with pytest.raises(UnsupportedError, match=r"`readout_mitigation` of `executor`"):
+            AerSampler(executor, exact=exact)

@@ -39,6 +39,18 @@ def test_noise_is_stored(tmp_path, monkeypatch):
         ho.load(path)
 
 
+@pytest.mark.parametrize("confusion", [None, [[[0.93, 0.07], [0.2, 0.8]]] * 4])
+def test_mitigation_is_stored(tmp_path, confusion):
+    executor = ho.AerExecutor(
+        noise_model=noisy(), readout_mitigation="inverse", confusion=confusion, shots=50, seed=4
+    )
+    layer = entangler(executor=executor)
+    loaded = ho.load(ho.save(layer, tmp_path / "layer.ho"))
+    assert repr(loaded.executor) == repr(executor)
+    x = torch.rand(2, 4)
+    assert torch.equal(loaded(x), layer(x))
+
+
 class Foreign(ho.AerExecutor):
     """An executor that cannot be stored."""
 

@@ -8,7 +8,7 @@ r"""Memory circuit: N cosines of angles in log2(N) + 1 qubits.
     \langle Z_{data} \otimes |k\rangle\langle k| \rangle = \cos(\theta_k) / N .
 
 References:
-    Mottonen et al., arXiv:quant-ph/0404089 (uniformly controlled rotations);
+    Mottonen et al., arXiv:quant-ph/0404089 (`hybridopt.circuits.multiplexer`);
     Camps and Van Beeumen, arXiv:2205.00081 (FABLE).
 """
 
@@ -25,11 +25,11 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter, ParameterVector
 from qiskit.circuit.library import DiagonalGate
 
-from hybridopt.bridges.memory.walsh import gray_code, walsh_hadamard
 from hybridopt.circuits.counts import GateCount
 from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
+from hybridopt.circuits.multiplexer import append_chain, chain_steps, walsh_hadamard
 from hybridopt.circuits.program import CircuitProgram, Program, Template
 from hybridopt.errors import ArgumentError
 
@@ -46,26 +46,6 @@ LARGEST_LOST_ANGLE = 1e-9  # [rad]; rounding of sums is far below, a reduction b
 def index_qubits(num_values: int) -> int:
     """Return the number m of index qubits: the smallest with 2^m >= max(num_values, 2)."""
     return max(1, (num_values - 1).bit_length())
-
-
-def chain_steps(
-    num_index_qubits: int, columns: Iterable[int] | None = None
-) -> list[tuple[int, list[int]]]:
-    """Return the gate chain: the number of each angle, and the controls of the CX after it.
-
-    The CX lead from one Walsh column to the next in the order of the Gray code, one CX per step if
-    ``columns`` is None (all). Angle 0 is always included.
-    """
-    size = 1 << num_index_qubits
-    order = [gray_code(position) for position in range(size)]
-    if columns is not None:
-        kept = {0, *columns}
-        order = [column for column in order if column in kept]
-    changes = [here ^ there for here, there in zip(order, [*order[1:], 0], strict=True)]
-    return [
-        (column, [bit for bit in range(num_index_qubits) if change >> bit & 1])
-        for column, change in zip(order, changes, strict=True)
-    ]
 
 
 @lru_cache(maxsize=4)  # executors cache per program, so programs must be reused
@@ -209,10 +189,7 @@ def _chain(
     data = num_index_qubits
     circuit = QuantumCircuit(data + 1, name="memory")
     circuit.h(range(data))
-    for column, targets in chain_steps(num_index_qubits, columns):
-        circuit.ry(angle(column), data)
-        for control in targets:
-            circuit.cx(control, data)
+    append_chain(circuit, angle, range(data), data, columns)
     return circuit
 
 
@@ -222,8 +199,9 @@ def split_probabilities(probabilities: Float64[np.ndarray, " outcomes"]) -> Thet
     They estimate :math:`\cos\theta_k`. With S shots and :math:`p_0 = (1 - 1/N)^S`, the mean is
     :math:`(1 - p_0) \cos\theta_k` and the variance
     :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    Corrected probabilities can be negative. Their ratios are limited to those of probabilities.
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one
     cosines: Theta = np.divide(zero - one, total, out=np.zeros_like(total), where=total > 0)
-    return cosines
+    return np.clip(cosines, -1.0, 1.0, out=cosines)

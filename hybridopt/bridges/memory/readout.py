@@ -120,9 +120,12 @@ class ChainReader:
         return run(angles.new_zeros(1, 0), angles[None])
 
     def cosines(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, " N"]:
-        """Return p(0) - p(1) of the data qubit at each place; 0 where none was measured."""
+        """Return p(0) - p(1) of the data qubit at each place; 0 where none was measured.
+
+        Corrected probabilities can be negative. Their ratios are limited to those of probabilities.
+        """
         zero, one = probabilities.reshape(2, -1)
         total = zero + one
         measured = total > 0
         ratios = (zero - one) / torch.where(measured, total, 1.0)
-        return torch.where(measured, ratios, 0.0)
+        return torch.where(measured, ratios, 0.0).clamp(-1, 1)

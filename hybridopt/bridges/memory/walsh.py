@@ -1,34 +1,13 @@
-"""Walsh-Hadamard transform, Gray code, and choice of Walsh columns."""
+"""Choice of the Walsh columns of sparse memories."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from hybridopt.errors import ArgumentError
 
 SEED_OF_COLUMNS = 0  # one seed, so that bridge, twin and linear control share the columns
-
-
-def walsh_hadamard(values: Float64[np.ndarray, "*rows n"]) -> Float64[np.ndarray, "*rows n"]:
-    r"""Return :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l` in ``n log2 n`` additions per row.
-
-    References:
-        Fino and Algazi, IEEE Trans. Comput. C-25, 1142 (1976).
-    """
-    result, width = values.copy(), 1
-    while width < values.shape[-1]:
-        pairs = result.reshape(-1, 2, width)
-        upper = pairs[:, 0] + pairs[:, 1]
-        pairs[:, 1] = pairs[:, 0] - pairs[:, 1]
-        pairs[:, 0] = upper
-        width *= 2
-    return result
-
-
-def gray_code(index: int) -> int:
-    """Return the reflected binary code of ``index``; cyclic neighbours differ in one bit."""
-    return index ^ (index >> 1)
 
 
 def walsh_columns(

@@ -27,7 +27,8 @@ from qiskit.circuit.library import CXGate, CZGate, HGate, RXGate, RYGate, XGate
 
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.gates import Angle, ControlledRotation, Family, LocalGate, family_of
-from hybridopt.circuits.program import CircuitProgram, FixedGate, Rotation, Step
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.steps import FixedGate, Rotation, Step
 
 # With one excitation and the vacuum, outputs linear in the amplitude depend on phi/2 only.
 LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))

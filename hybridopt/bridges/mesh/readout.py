@@ -115,11 +115,16 @@ class MeshReader:
         return self._compared(values) if feed == "reference" else values
 
     def _compared(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, "S B m"]:
-        """Return references minus outputs, given one excitation; 0 if it was never measured."""
+        """Return references minus outputs, given one excitation; 0 if it was never measured.
+
+        Corrected probabilities can be negative. Their ratios are limited to those of probabilities.
+        """
         mesh = self.mesh
         one = probabilities[..., [1 << k for k in range(num_qubits_of(mesh, "reference"))]]
         weight = one.sum(-1, keepdim=True)
-        kept = one / torch.where(weight > 0, weight, 1.0)
+        measured = weight > 0
+        ratios = one / torch.where(measured, weight, 1.0)
+        kept = torch.where(measured, ratios, 0.0).clamp(0, 1)
         references, outputs = kept[..., mesh.num_modes :], kept[..., : mesh.num_outputs]
         return math.sqrt(mesh.num_outputs) * (references - outputs)
 

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from hybridopt import _validation
-from hybridopt.circuits.program import CircuitProgram, Rotation
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.observable_action import ObservableAction

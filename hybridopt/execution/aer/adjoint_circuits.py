@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from qiskit.circuit.library import UGate
 
 from hybridopt.circuits.lowering import decompose
-from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.steps import FixedGate, Layer, Rotation, frame_changes
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.readout import Setting
 

@@ -12,41 +12,36 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.providers import BackendV2
-from qiskit_aer import AerSimulator
 
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import ArgumentError, DeviceError, ResourceError, UnsupportedError
+from hybridopt.errors import ArgumentError, ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
+from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
+from hybridopt.execution.aer.devices import checked_device
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import StateExecutor
+from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.readout_errors import mitigation_for
 from hybridopt.execution.result import Result
-from hybridopt.execution.transpilation import PlacementOptions
+from hybridopt.execution.transpilation import placement_options
 
-DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 PLAIN_SETTINGS = (
     *("device", "shots", "method", "precision", "seed", "strategy"),
-    *("max_bond_dimension", "truncation"),
+    *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
 TRUNCATION = 1e-16  # default of Aer
-
-
-def available_devices() -> tuple[str, ...]:
-    """Return the devices that the installed build of Aer can use on this machine."""
-    return tuple(AerSimulator().available_devices())
 
 
 class AerExecutor(RandomStream, StateExecutor):
@@ -82,12 +77,22 @@ class AerExecutor(RandomStream, StateExecutor):
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
         seed_transpiler: Seed of the transpiler.
+        readout_mitigation: ``"inverse"`` corrects readout errors by the inverse of their confusion
+            matrices; None for no correction. It is linear, so that gradient rules stay exact. With
+            shots, values are unbiased but vary more; probabilities can be negative. Errors of
+            gates, and quantum errors of ``measure``, are not corrected.
+        confusion: Confusion matrices for the correction; None for those of ``noise_model``. Either
+            one 2x2 matrix per qubit of the device, one matrix of all n qubits (n at most 10), or a
+            dict of matrices by device qubit or by tuple of device qubits. Entry (i, j) is the
+            probability to read outcome j if it is i, as in Aer's `ReadoutError`: rows sum to 1. The
+            first qubit is the least significant bit.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type, such as ``shots=1e3``.
         ArgumentError: If a number is out of range or a name is unknown.
         DeviceError: If ``device`` is ``"GPU"`` and Aer finds no GPU.
-        UnsupportedError: If the method cannot simulate the noise or run the strategy.
+        UnsupportedError: If the method cannot simulate the noise or run the strategy, or if no
+            readout error can be corrected.
 
     Example:
         >>> from hybridopt import AerExecutor
@@ -117,8 +122,10 @@ class AerExecutor(RandomStream, StateExecutor):
         layout: Sequence[int] | None = None,
         optimization_level: int = 1,
         seed_transpiler: int = 0,
+        readout_mitigation: str | None = None,
+        confusion: object | None = None,
     ) -> None:
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
@@ -132,12 +139,17 @@ class AerExecutor(RandomStream, StateExecutor):
         self.max_memory = physical_memory() // 2 if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
-        options = _placement(backend, layout, optimization_level, seed_transpiler)
+        options = placement_options(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
         self._check_combination()
+        mitigation = mitigation_for(self.noise, readout_mitigation, confusion)
+        self.readout_mitigation = readout_mitigation
+        self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
         limits = Limits(self.max_memory)
-        self._strategies = Strategies(*simulated, limits, self.strategy, self._truncation())
+        self._strategies = Strategies(
+            *simulated, limits, self.strategy, self._truncation(), mitigation
+        )
         super().__init__(self.seed)
         self._lock = Lock()
 
@@ -172,13 +184,16 @@ class AerExecutor(RandomStream, StateExecutor):
             settings["max_memory"] = self.max_memory
         if self.noise is not None and self.noise.device is not None:
             settings |= asdict(self.noise.options)
+        settings["confusion"] = self.confusion and {
+            k: m.tolist() for k, m in self.confusion.items()
+        }
         return {**settings, "noise_model": self.noise and self.noise.to_plain()}
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors are available, as the adjoint rule requires."""
-        exact = self.shots is None and self.noise is None
-        return exact and self.method in {"automatic", "statevector"}
+        """Whether exact state vectors, or density matrices with noise, are available."""
+        method = "statevector" if self.noise is None else "density_matrix"
+        return self.shots is None and self.method in {"automatic", method}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
@@ -219,19 +234,12 @@ class AerExecutor(RandomStream, StateExecutor):
             ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ExecutionError: If Aer reports a failure.
         """
-        self._check_job(job)
-        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
-        sampled = job.shots_for(self.shots) is not None
-        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
-                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
-                "smaller batches, or read fewer qubits."
-            )
+        shape = self._checked_shape(job)
         stream = job.stream or Stream(self._next_call())
-        job = replace(job, stream=stream, shots=job.shots_for(self.shots), precision=None)
-        values, variances = np.zeros(shape), np.zeros(shape) if sampled else None
+        readout = self._strategies.mitigated(job.program, job.readout)
+        shots = job.shots_for(self.shots)
+        job = replace(job, readout=readout, stream=stream, shots=shots, precision=None)
+        values, variances = np.zeros(shape), None if job.shots is None else np.zeros(shape)
         if job.readout.is_constant:  # only multiples of the identity
             values[:] = job.readout.read(job.program, [])
         elif values.size:
@@ -239,6 +247,8 @@ class AerExecutor(RandomStream, StateExecutor):
                 self._strategies.start_call()
                 for part in self._strategies.parts(job):
                     self._add(part, values, variances)
+                if variances is not None and job.readout.is_summed:
+                    variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
         return Result(values, variances)
 
@@ -249,15 +259,29 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
-    ) -> AdjointState:
-        """Return an evaluation by state vectors; raise UnsupportedError with shots or noise."""
+    ) -> ForwardRecord:
+        """Return an evaluation by state vectors, or by density matrices with noise.
+
+        Raises:
+            UnsupportedError: If there are shots, or if errors depend on angles.
+            ResourceError: If the states of one sample do not fit into `max_memory`.
+        """
         if not self.holds_states:
             raise UnsupportedError(
-                f"{self!r} must have exact state vectors, without shots or noise."
+                f"{self!r} must have exact state vectors, or exact density matrices with noise."
             )
+        if self.noise is not None:
+            with self._lock:
+                circuit, measured = self._strategies.transfer_circuit(program, readout)
+            limit = self.max_memory
+            return DensityAdjoint(circuit, measured, needs, limit, self._count_settings)
         # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
+
+    def _count_settings(self, count: int) -> None:
+        with self._lock:
+            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
@@ -275,6 +299,9 @@ class AerExecutor(RandomStream, StateExecutor):
         limits = ""
         if self._truncation():
             limits = f", max_bond_dimension={self.max_bond_dimension}, truncation={self.truncation}"
+        if self.readout_mitigation is not None:
+            noise += f", readout_mitigation={self.readout_mitigation!r}"
+            noise += "" if self.confusion is None else ", confusion=..."
         return (
             f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
             f"precision={self.precision!r}, seed={self.seed}{limits}{noise})"
@@ -295,10 +322,24 @@ class AerExecutor(RandomStream, StateExecutor):
         if checked.shots is not None:
             self._strategies.check(checked.program, checked.readout, checked.shots)
 
+    def _checked_shape(self, job: Job) -> tuple[int, int, int]:
+        """Check a job, and return the shape of its outputs, which must fit into memory."""
+        self._check_job(job)
+        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
+        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
+                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
+                "smaller batches, or read fewer qubits."
+            )
+        return shape
+
     def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
-        """Run a part of a job; add its values and, with shots, their variances."""
+        """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
-        sampler = None if job.shots is None else Sampler(self._entropy, job.stream)
+        entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
+        sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
             cells = np.ix_(part.shared, part.rows)
             per_shot = part.variances
@@ -309,9 +350,9 @@ class AerExecutor(RandomStream, StateExecutor):
                 values[cells] += job.readout.read(job.program, tables)
                 if variances is not None:
                     per_shot = job.readout.variances(job.program, tables)
-            if variances is not None and job.shots is not None:
+            if variances is not None:
                 assert per_shot is not None
-                variances[cells] += per_shot / job.shots
+                variances[cells] += per_shot
 
     def _measured(
         self, job: Job, part: PartialResult, sampler: Sampler | None
@@ -354,39 +395,3 @@ class AerExecutor(RandomStream, StateExecutor):
                 f"`method` must be 'density_matrix' or 'automatic' for exact noise (got "
                 f"{self.method!r}). Give `shots` to simulate noise with this method."
             )
-
-
-def _placement(
-    device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
-) -> PlacementOptions:
-    level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
-    seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
-    if layout is None:
-        return PlacementOptions(None, level, seed)
-    if device is None:
-        raise ArgumentError(
-            f"`layout` must be None if `noise_model` is not a device (got {layout}). Give the "
-            "device, as in AerExecutor(noise_model=backend, layout=[...])."
-        )
-    last = device.num_qubits - 1
-    qubits = tuple(
-        _validation.integer("layout", qubit, minimum=0, maximum=last)
-        for qubit in _validation.items("layout", layout)
-    )
-    if len(set(qubits)) != len(qubits) or not qubits:
-        raise ArgumentError(
-            f"`layout` must name at least one device qubit, each once (got {layout})."
-        )
-    return PlacementOptions(qubits, level, seed)
-
-
-def _checked_device(device: object) -> str:
-    names = {name.lower(): name for name in DEVICES}
-    known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
-    has_gpu = known != "CPU" and "GPU" in available_devices()
-    if known == "GPU" and not has_gpu:
-        raise DeviceError(
-            "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
-            "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
-        )
-    return "GPU" if has_gpu else "CPU"

@@ -20,7 +20,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter
 
 from hybridopt.circuits.gates import AerDiagonal
-from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.steps import FixedGate, Layer, Rotation, frame_changes
 from hybridopt.execution.aer.simulator import save_settings
 from hybridopt.execution.job import Rows, Shared
 from hybridopt.execution.readout import Readout, Setting

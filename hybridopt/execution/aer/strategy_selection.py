@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,9 @@ from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
+from hybridopt.execution.aer.density_adjoint.reading import TransferCircuits
+from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
 from hybridopt.execution.aer.strategies.per_setting import (
@@ -36,6 +40,7 @@ from hybridopt.execution.memory_budget import (
     STRINGS_OF_SMALL_SUMS,
     Limits,
 )
+from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
@@ -60,11 +65,21 @@ class Strategies:
     limits: Limits
     strategy: str
     options: Mapping[str, object] = field(default_factory=dict)  # further options of Aer
+    mitigation: ReadoutMitigation | None = None
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
+    _transfer_circuits: TransferCircuits | None = field(init=False, default=None)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_translations": {}}  # computed again after unpickling
+        # computed again after unpickling
+        return {**self.__dict__, "_translations": {}, "_transfer_circuits": None}
+
+    def mitigated(self, program: Program, readout: Readout) -> Readout:
+        """Return the readout with corrected readout errors, if they are to be corrected."""
+        if self.mitigation is None or not isinstance(program, CircuitProgram):
+            return readout
+        translation = self._translation(self._method_for(program.num_qubits))
+        return translation.mitigated(program, readout, self.mitigation)
 
     @property
     def usage(self) -> Cost:
@@ -90,9 +105,7 @@ class Strategies:
 
     def parts(self, job: Job) -> list[Job]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
-        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
-            return [job]
-        readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
+        readouts = job.readout.parts(self.settings_at_once(job))
         if len(readouts) == 1:
             return [job]
         jobs, first = [], job.stream.first_setting if job.stream else 0
@@ -102,14 +115,26 @@ class Strategies:
             first += len(readout.settings(job.program))
         return jobs
 
+    def settings_at_once(self, job: Job) -> int:
+        """Return the largest number of settings whose probabilities fit into memory."""
+        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
+            return sys.maxsize
+        return self.limits.settings_at_once(job.program.num_qubits)
+
     def explain(self, job: Job) -> str:
         """Return the strategy of a job, its runs and the reason in words."""
+        job = replace(job, readout=self.mitigated(job.program, job.readout))
         strategy, method, reason = self.choose(job)
         count = len(job.shared) * len(job.rows) * job.readout.num_settings
         sampling = "exact" if not self.options else f"truncated ({_words(self.options)})"
         shots = job.shots_for(self.shots)
         sampling = sampling if shots is None else f"{_count(shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
+        if self.mitigation is not None:
+            noise += (
+                ", readout errors corrected by inverse confusion matrices (an estimate, whose "
+                f"variance per shot is at most {job.readout.variance_bound:.3g} instead of 1)"
+            )
         return (
             f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
             f"{method} ({self.device}, {self.precision} precision), {sampling}{noise}. Strategy "
@@ -148,6 +173,9 @@ class Strategies:
                 qubits = program.device_qubits
                 settings = readout.settings(program)
                 self.noise.check_readout(qubits[q] for one in settings for q in one.qubits)
+        readout = self.mitigated(program, readout)
+        if self.mitigation is not None:
+            readout.settings(program)  # raises for qubits without a confusion matrix
         self._check_width(program, readout, method)
         self._check_strings(program, readout, self.shots if shots is None else shots)
 
@@ -316,6 +344,20 @@ class Strategies:
         narrow = physical_circuit(flat, native=frozenset())
         method = self._method_for(len(narrow.used))
         return replace(narrow, native=runnable_with_noise(method))
+
+    def transfer_circuit(
+        self, program: CircuitProgram, readout: Readout
+    ) -> tuple[TransferCircuit, MeasuredReadout]:
+        """Return a program with noise, and its readout, for the adjoint rule."""
+        if program.amplitudes is not None:
+            raise UnsupportedError(
+                "Amplitudes as inputs must not be used with noise and the adjoint rule. Use angles "
+                "as inputs, or `AerExecutor(noise_model=None)`."
+            )
+        if self._transfer_circuits is None:
+            self._transfer_circuits = TransferCircuits(self._translation("density_matrix"))
+        circuit, settings = self._transfer_circuits.of(program, readout.settings(program))
+        return circuit, MeasuredReadout(program, readout, settings, circuit.num_qubits)
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))

@@ -18,8 +18,9 @@ from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.channels import add_errors_of_measurement, with_channels
 from hybridopt.execution.aer.simulator import into_basis, save_settings
+from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
-from hybridopt.execution.readout import Setting
+from hybridopt.execution.readout import Readout, Setting
 from hybridopt.execution.transpilation import write_in_basis
 
 Settings = tuple[Setting, ...]
@@ -38,6 +39,7 @@ class Translated:
     noise_model: NoiseModel | None = None  # of the qubits of ``circuit``
     device_qubits: tuple[int, ...] = ()  # per qubit of ``circuit``, with noise only
     channels: dict[int, Instruction] = field(default_factory=dict)  # shared by all settings
+    before_basis: int = 0  # number of instructions before a noisy change of basis
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
@@ -76,6 +78,7 @@ class Translation:
         )  # gates that Qiskit's transpiler accepts as a basis
         self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
         self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, list[Translated]]]()
+        self._mitigated = WeakKeyDictionary[CircuitProgram, WeakKeyDictionary[Readout, Readout]]()
 
     def of(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """Return circuits that cover all settings in order."""
@@ -99,16 +102,7 @@ class Translation:
 
     def _noisy(self, program: CircuitProgram, settings: Settings, noise: Noise) -> list[Translated]:
         """Return one circuit per setting, because changes of basis are noisy, too."""
-        circuit, _, _ = program.body
-        if program.device_qubits is not None:
-            qubits, places = program.device_qubits, tuple(range(program.num_qubits))
-        else:
-            if program not in self._placed:
-                self._placed[program] = self.place(circuit, noise)
-            physical = self._placed[program]
-            qubits = physical.qubits_for(physical.virtual_qubits)
-            circuit = physical.on(qubits)
-            places = tuple(qubits.index(qubit) for qubit in physical.virtual_qubits)
+        circuit, qubits, places = self._on_device(program, noise)
         noise.check_readout(
             qubits[places[qubit]] for setting in settings for qubit in setting.qubits
         )
@@ -121,9 +115,43 @@ class Translation:
         model = noise.of(rotated, qubits)
         channels: dict[int, Instruction] = {}
         return [
-            Translated(one, (Setting((), setting.qubits),), places, model, qubits, channels)
+            Translated(
+                one,
+                (Setting((), setting.qubits),),
+                places,
+                model,
+                qubits,
+                channels,
+                len(circuit.data),
+            )
             for one, setting in zip(rotated, settings, strict=True)
         ]
+
+    def mitigated(
+        self, program: CircuitProgram, readout: Readout, mitigation: ReadoutMitigation
+    ) -> Readout:
+        """Return the readout with corrected readout errors of its device qubits."""
+        known = self._mitigated.setdefault(program, WeakKeyDictionary())
+        if readout not in known:
+            assert self._noise is not None
+            _, qubits, places = self._on_device(program, self._noise)
+            used = tuple(qubits[place] for place in places), qubits
+            known[readout] = readout.mitigated(program, mitigation, used)
+        return known[readout]
+
+    def _on_device(
+        self, program: CircuitProgram, noise: Noise
+    ) -> tuple[QuantumCircuit, tuple[int, ...], tuple[int, ...]]:
+        """Return the circuit, its device qubits, and the place of each qubit of the program."""
+        circuit, _, _ = program.body
+        if program.device_qubits is not None:
+            return circuit, program.device_qubits, tuple(range(program.num_qubits))
+        if program not in self._placed:
+            self._placed[program] = self.place(circuit, noise)
+        physical = self._placed[program]
+        qubits = physical.qubits_for(physical.virtual_qubits)
+        places = tuple(qubits.index(qubit) for qubit in physical.virtual_qubits)
+        return physical.on(qubits), qubits, places
 
     def place(self, circuit: QuantumCircuit, noise: Noise) -> PhysicalCircuit:
         """Return a virtual circuit on the qubits of the noise."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from importlib import import_module, metadata
 from typing import Any
 
@@ -20,12 +20,13 @@ from hybridopt.execution.aer.simulator import limit_threads
 TIMEOUT = 60.0  # [s]
 SECONDS_BETWEEN_CHECKS = 1.0  # of a cluster that sends no result
 MUST_AGREE = ("python", "hybridopt", "qiskit", "qiskit-aer", "numpy")  # or numbers may differ
+Finished = tuple[Any, Any, Exception | None]  # future, result, error
 _SETUP = threading.Lock()
 _PREPARED: list[int] = []  # number of threads, in a worker whose threads are set
 
 
-class DataLostError(ExecutionError):
-    """Error for a task that the scheduler forgot, such as after its restart; submit it again."""
+class TaskLostError(ExecutionError):
+    """Error for a task without a result, because the scheduler forgot it or its workers ended."""
 
 
 class Cluster:
@@ -127,13 +128,13 @@ class Cluster:
         with import_module("dask").config.set(size):
             return self.client.submit(function, *args, pure=False)
 
-    def finished(self, futures: Iterable[Any]) -> Iterator[tuple[Any, Any, Exception | None]]:
+    def finished(self, futures: Iterable[Any]) -> Generator[Finished, None, None]:
         """Yield each future with its result or its error, in the order in which they end.
 
         An end of the generator cancels the tasks that have not ended.
 
         Raises:
-            ExecutionError: If the client is closed, or there is no worker for the timeout.
+            ExecutionError: If the client is closed, or no worker is left for the timeout.
         """
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         waiting = {future.key: future for future in futures}
@@ -151,15 +152,16 @@ class Cluster:
     def _outcome(self, future: Any) -> tuple[Any, Exception | None]:
         if future.status == "cancelled":
             self.check_open()
-            return None, DataLostError(
-                f"The scheduler at {self.address} lost a task. Run the job again."
+            return None, TaskLostError(
+                f"The scheduler at {self.address} must keep tasks until they end (got a lost "
+                "task, as after a restart). Run the job again."
             )
         try:
             return self._watch(lambda: future.result(timeout=SECONDS_BETWEEN_CHECKS)), None
         except self._dask.CancelledError:
             return self._outcome(future)
         except self._dask.KilledWorker as error:
-            return None, ExecutionError(
+            return None, TaskLostError(
                 f"A task must not end its worker, but {error.allowed_failures + 1} workers ended "
                 f"with it, the last at {error.last_worker.address}. Usually memory is missing: "
                 "lower `max_memory` of the executor (per worker), or give workers more memory."

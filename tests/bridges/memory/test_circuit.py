@@ -18,7 +18,7 @@ from hybridopt.bridges.memory.circuit import (
     index_qubits,
     split_probabilities,
 )
-from hybridopt.bridges.memory.walsh import walsh_hadamard
+from hybridopt.circuits.multiplexer import walsh_hadamard
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Job, Probabilities
 

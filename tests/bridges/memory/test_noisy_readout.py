@@ -17,7 +17,7 @@ from qiskit_aer.noise import (
 )
 from scipy.linalg import hadamard
 
-from hybridopt.bridges.memory.circuit import MemoryProgram, chain_program
+from hybridopt.bridges.memory.circuit import MemoryProgram, chain_program, split_probabilities
 from hybridopt.bridges.memory.readout import ChainReader
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.gradients import ParameterShift
@@ -121,6 +121,21 @@ def test_second_derivatives_are_those_of_the_first():
     move = step * torch.eye(PLACES, dtype=torch.float64)[2]
     difference = (slope(DELTA + move) - slope(DELTA - move)) / (2 * step)
     torch.testing.assert_close(row, difference.detach(), rtol=0, atol=1e-7)
+
+
+def test_corrected_readout_errors_leave_the_closed_form_and_its_slopes():
+    chain = reader(MODELS["readout"], readout_mitigation="inverse")
+    torch.testing.assert_close(cosines(chain, DELTA), -torch.sin(DELTA), rtol=0, atol=1e-12)
+    jacobian = torch.func.jacrev(lambda delta: cosines(chain, delta))(DELTA)
+    torch.testing.assert_close(jacobian, torch.diag(-torch.cos(DELTA)), rtol=0, atol=1e-12)
+
+
+def test_negative_corrected_probabilities_give_cosines():
+    chain = reader(MODELS["readout"], readout_mitigation="inverse", shots=20, seed=1)
+    probabilities = chain.probabilities(DELTA)
+    assert probabilities.min() < 0
+    assert chain.cosines(probabilities).abs().max() <= 1
+    assert np.abs(split_probabilities(probabilities.numpy().ravel())).max() <= 1
 
 
 def test_empty_noise_model_gives_the_closed_form():

@@ -1,4 +1,4 @@
-"""Walsh transform compared with scipy's matrix, Gray code, and choice of columns."""
+"""Choice of the Walsh columns of sparse memories."""
 
 from __future__ import annotations
 
@@ -6,48 +6,8 @@ import numpy as np
 import pytest
 from scipy.linalg import hadamard
 
-from hybridopt.bridges.memory.walsh import gray_code, walsh_columns, walsh_hadamard
+from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.errors import ArgumentError
-
-EPS = np.finfo(np.float64).eps
-
-
-@pytest.mark.parametrize("size", [1, 2, 4, 8, 32, 256])
-def test_transform_is_the_hadamard_matrix(size):
-    values = np.random.default_rng(size).normal(size=size)
-    rounding = 2 * size * EPS * np.abs(values).sum()
-    np.testing.assert_allclose(
-        walsh_hadamard(values), hadamard(size) @ values, rtol=0, atol=rounding
-    )
-
-
-def test_entries_are_signs_of_common_bits():
-    for k in range(8):
-        unit = np.zeros(8)
-        unit[k] = 1.0
-        signs = [(-1.0) ** (k & row).bit_count() for row in range(8)]
-        np.testing.assert_array_equal(walsh_hadamard(unit), signs)
-
-
-def test_twice_the_transform_is_a_multiple_of_the_identity():
-    values = np.random.default_rng(1).normal(size=64)
-    twice = walsh_hadamard(walsh_hadamard(values))
-    np.testing.assert_allclose(twice / 64, values, rtol=0, atol=64 * EPS * np.abs(values).sum())
-
-
-def test_transform_does_not_change_its_input():
-    values = np.arange(8.0)
-    walsh_hadamard(values)
-    np.testing.assert_array_equal(values, np.arange(8.0))
-
-
-@pytest.mark.parametrize("num_bits", [1, 2, 3, 6])
-def test_gray_code_changes_one_bit_per_step(num_bits):
-    size = 1 << num_bits
-    codes = [gray_code(i) for i in range(size)]
-    assert sorted(codes) == list(range(size))
-    for index, code in enumerate(codes):
-        assert (code ^ codes[(index + 1) % size]).bit_count() == 1
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 3, 5, 8, 13, 21, 32, 33, 47])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from qiskit_aer.noise import NoiseModel, depolarizing_error
+from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from torch import Tensor
 
 from hybridopt import AerExecutor
@@ -176,6 +176,20 @@ def test_references_lower_the_error_under_noise(size):
     problem = Problem(size, size, batch=1, noise_model=depolarizing(0.005), rule="parameter-shift")
     raw, selected = (problem.errors(feed).norm().item() for feed in ("data", "reference"))
     assert selected < 0.75 * raw
+
+
+def test_references_with_corrected_readout_errors():
+    noise = depolarizing(0.005)
+    expected = Problem(2, 2, batch=1, noise_model=noise, rule="parameter-shift")
+    noise = depolarizing(0.005)
+    noise.add_all_qubit_readout_error(ReadoutError([[0.95, 0.05], [0.1, 0.9]]))
+    options = {"noise_model": noise, "readout_mitigation": "inverse", "rule": "parameter-shift"}
+    exact = Problem(2, 2, batch=1, **options)
+    torch.testing.assert_close(
+        exact.errors("reference"), expected.errors("reference"), rtol=0, atol=1e-12
+    )
+    few = Problem(2, 2, batch=1, shots=4, seed=2, **options)
+    assert few.errors("reference").abs().max() < 1 + math.sqrt(2)
 
 
 def test_loader_angles_hold_direction_and_sign():

@@ -1,0 +1,1 @@
+"""Executor on samplers and estimators of Qiskit, local or remote."""

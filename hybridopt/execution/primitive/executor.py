@@ -1,0 +1,381 @@
+"""Executor on any sampler or estimator of Qiskit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from threading import RLock
+from typing import Any, ClassVar
+
+import numpy as np
+from qiskit import QuantumCircuit
+
+from hybridopt import _validation
+from hybridopt.circuits.physical import PhysicalCircuit
+from hybridopt.circuits.program import Program, template_of
+from hybridopt.errors import ArgumentError, UnsupportedError
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.executor import Executor, Lowering
+from hybridopt.execution.job import MAX_SHOTS, Job, Stream, shots_of_precision
+from hybridopt.execution.primitive.client import Client
+from hybridopt.execution.primitive.isa_circuits import IsaCircuits
+from hybridopt.execution.primitive.journal import Arrays, Entry, Journal
+from hybridopt.execution.primitive.limits import SpendingLimits
+from hybridopt.execution.primitive.pubs import Part, parts_of
+from hybridopt.execution.primitive.seeding import seeding_of
+from hybridopt.execution.primitive.submission import Sender, Submission, Ticket
+from hybridopt.execution.random_stream import RandomStream
+from hybridopt.execution.readout import Probabilities, Readout
+from hybridopt.execution.result import Result
+
+MAX_ROWS = 10_000  # default size of a pub
+WIDEST_PROBABILITIES = 24  # qubits
+
+
+class PrimitiveExecutor(RandomStream, Executor):
+    """Executor on any SamplerV2 or EstimatorV2 of Qiskit, on simulators and on devices.
+
+    A circuit is transpiled once, with free parameters. A job has one pub per measurement basis,
+    with all rows of angles, for a sampler, or one pub with all observables for an estimator. All
+    jobs of a forward pass and of its gradient are sent before one is waited for.
+
+    Local primitives run as copies with seeds from the random stream of the executor, one per job.
+    No two calls share noise, although a seeded primitive repeats its noise in every call. Error
+    mitigation is that of the primitive: set the options of the estimator. `explain` names it.
+
+    Args:
+        primitive: Sampler or estimator of Qiskit, Aer, qiskit-ibm-runtime, or another package. A
+            primitive of a session or a batch is used as it is.
+        pass_manager: Pass manager that transpiles circuits without a layout. None for the preset of
+            level 1 with seed 0 if the primitive has a backend, otherwise for no transpilation. A
+            circuit that is transpiled before runs unchanged.
+        shots: Number of shots per setting of a sampler; None for the default of the sampler.
+        precision: Standard error per observable of an estimator; None for the default of the
+            estimator. It must not be 0, as exact values are those of `AerExecutor`.
+        journal: Folder of jobs. A program that was killed continues there: jobs that were sent are
+            looked up and not paid again. None for no journal.
+        retrieve: Function that returns the job of an id, for a journal; None for ``job`` of the
+            service of the primitive. Without both, jobs in the journal are sent again.
+        max_rows: Largest number of rows of angles per pub; None for 10,000. Longer jobs are cut.
+        max_shots: Largest number of shots since construction; None for no limit. A job beyond a
+            limit is refused before it is sent. `hybridopt.fit` then ends with its last weights.
+        max_jobs: Largest number of jobs since construction; None for no limit.
+        max_seconds: Seconds reported by the service after which nothing is sent; None for no limit.
+        readout_mitigation: ``"inverse"`` to correct readout errors of a sampler by the inverse of
+            their confusion matrices; None for no correction.
+        confusion: Confusion matrices for `readout_mitigation`; None for those of the device.
+        seed: Seed of the noise of local primitives, and of random gradient rules; None for the seed
+            of the primitive or of the journal, or else for a random seed. Devices have none.
+
+    Attributes:
+        shots: Number of shots per setting; for an estimator 1 / precision^2.
+        precision: Standard error that an estimator aims at; None for a sampler.
+
+    Raises:
+        ArgumentTypeError: If ``primitive`` or another argument has a wrong type.
+        ArgumentError: If ``shots`` is given for an estimator, or ``precision`` for a sampler.
+        CheckpointError: If the journal is damaged.
+        UnsupportedError: If another process has the journal open.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from qiskit.primitives import StatevectorSampler
+        >>> executor = ho.PrimitiveExecutor(StatevectorSampler(), shots=100, seed=1)
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("data_reuploading"), executor=executor)
+        >>> with torch.no_grad():
+        ...     _ = layer(torch.rand(5, layer.in_features))
+        >>> executor.usage
+        Cost(settings=5, shots=500, runs=5, jobs=1)
+    """
+
+    shots: int
+    precision: float | None
+    is_remote = True
+    changeable: ClassVar[frozenset[str]] = frozenset(
+        {"seed", "journal", "max_shots", "max_jobs", "max_seconds"}
+    )
+
+    def __init__(
+        self,
+        primitive: Any,
+        *,
+        pass_manager: Any = None,
+        shots: int | None = None,
+        precision: float | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        retrieve: Callable[[str], Any] | None = None,
+        max_rows: int | None = None,
+        max_shots: int | None = None,
+        max_jobs: int | None = None,
+        max_seconds: float | None = None,
+        readout_mitigation: str | None = None,
+        confusion: object = None,
+        seed: int | None = None,
+    ) -> None:
+        self._client = Client.of(primitive)
+        shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
+        precision = _validation.optional_real("precision", precision, minimum=0, strict=True)
+        self._check_kind(shots, precision)
+        self._asked = precision  # None for the options of the estimator
+        if self._client.is_sampler:
+            self.shots, self.precision = shots or self._client.default_shots, None
+        else:
+            self.precision = precision or self._client.default_precision
+            if self.precision == 0:
+                raise ArgumentError(
+                    "`precision` must be greater than 0 (got 0, the default of "
+                    f"{type(primitive).__name__}). Give it. For exact values use AerExecutor()."
+                )
+            self.shots = shots_of_precision(self.precision)
+        self.max_rows = _validation.optional_integer("max_rows", max_rows, minimum=1) or MAX_ROWS
+        self.limits = SpendingLimits.checked(max_shots, max_jobs, max_seconds)
+        self._seeding = seeding_of(primitive)
+        own = self._seeding.own(primitive)
+        self.seed = _validation.optional_integer("seed", seed, minimum=0)
+        self._is_seeded = self._seeding.always or self.seed is not None or own is not None
+        super().__init__(own if self.seed is None and isinstance(own, int) else self.seed)
+        _check_callables(pass_manager, retrieve)
+        if readout_mitigation is not None or confusion is not None:
+            raise UnsupportedError(
+                "`readout_mitigation` and `confusion` must be None for a primitive in this version."
+            )
+        ideal = self._client.is_ideal and self._client.backend is None
+        self._circuits = IsaCircuits(self._client.backend, pass_manager, compact=ideal)
+        one_pub = self._is_seeded and self._seeding.one_pub
+        self._sender = Sender(self._client, retrieve, one_pub)
+        self._usage, self._lock = Cost(), RLock()
+        self._journal: Journal | None = None
+        if journal is not None:
+            self._journal = Journal.open(_validation.path("journal", journal))
+            if self.seed is None and self._journal.entropy is not None:
+                self._entropy = self._journal.entropy
+
+    @property
+    def usage(self) -> Cost:
+        """Cost since construction, counted when jobs are sent, seconds when they are done."""
+        with self._lock:
+            return self._usage
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether gates may have errors; False for simulators without noise."""
+        return not self._client.is_ideal
+
+    @property
+    def lowering(self) -> Lowering:
+        """Gates to which circuits are lowered, those of hardware."""
+        return "elementary"
+
+    @property
+    def mitigation(self) -> str:
+        """Error mitigation by the primitive, in words; empty without any."""
+        return self._client.mitigation
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data, without tokens and instances of accounts."""
+        effort = "shots" if self._client.is_sampler else "precision"
+        folder = None if self._journal is None else str(self._journal.folder)
+        return {
+            "primitive": self._client.name,
+            effort: getattr(self, effort),
+            "mitigation": self.mitigation,
+            "max_rows": self.max_rows,
+            "seed": self.seed,
+            "journal": folder,
+            **asdict(self.limits),
+        }
+
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """Return the circuit on the qubits and in the gates of the device, transpiled once.
+
+        A circuit that was transpiled before (``circuit.layout`` is set) is not changed.
+
+        Raises:
+            CircuitError: If the pass manager cannot transpile the circuit.
+            UnsupportedError: If the device has too few qubits, or lacks a gate of the circuit.
+        """
+        return self._circuits.place(circuit)
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Raise an error if the program or the readout cannot be run; send nothing."""
+        lowered = "a program, such as hybridopt.circuits.lower(circuit)"
+        _validation.instance("program", program, Program, lowered)
+        kinds = "Expectations((observable, ...)) or Probabilities()"
+        _validation.instance("readout", readout, Readout, kinds)
+        if program.num_qubits == 0:
+            raise ArgumentError("The circuit must have at least 1 qubit (got 0).")
+        readout.check(program)
+        self._circuits.check_width(program.num_qubits)
+        self._client.check_open()
+        if isinstance(readout, Probabilities):
+            self._check_probabilities(program, readout)
+
+    def run(self, job: Job) -> Result:
+        """Send the job, and wait for its result."""
+        return self.submit(job).result()
+
+    def submit(self, job: Job) -> Submission:
+        """Send the job; its result waits for it."""
+        self._check_job(job)
+        stream = job.stream or Stream(self._next_call())
+        job = replace(job, stream=stream)
+        shots, precision = self._effort(job)
+        parts = [] if job.readout.is_constant else list(self._parts(job))
+        costs = [self._cost(part, shots) for part in parts]
+        total = sum(costs, Cost())
+        tickets = []
+        with self._lock:
+            self.limits.check(self._usage, total)
+            for number, (part, cost) in enumerate(zip(parts, costs, strict=True)):
+                tickets.append(self._send(part, number, stream))
+                self._usage += cost
+        target = precision if precision is not None else self.precision
+        return Submission(job, tickets, total, lambda ticket: self._wait(ticket, target or 0.0))
+
+    def explain(self, job: Job) -> str:
+        """Return what would be sent, in words; send nothing."""
+        self._check_job(job)
+        cells = len(job.shared) * len(job.rows)
+        bases = job.readout.num_settings
+        size = self._size(job)
+        jobs = -(-cells // size)
+        shots, precision = self._effort(job)
+        per_setting = (
+            f"{shots:,} shots per setting"
+            if self._client.is_sampler
+            else f"precision {precision or self.precision or 0:.3g}"
+        )
+        how = (
+            "transpiled once, one pub per basis"
+            if template_of(job.program) is not None
+            else "one pub per row and basis, because the program binds its own circuits"
+        )
+        return (
+            f"{cells * bases:,} settings of {job.program.num_qubits} qubits "
+            f"({cells:,} rows, {bases} bases) in {jobs} job{'' if jobs == 1 else 's'} on "
+            f"{self._client.name}, {per_setting}; {how}.{self._explain_mitigation()}"
+        )
+
+    def __repr__(self) -> str:
+        effort = f"shots={self.shots}" if self._client.is_sampler else f"precision={self.precision}"
+        return f"PrimitiveExecutor({self._client.name}, {effort}, seed={self.seed})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._journal is not None:
+            raise UnsupportedError(
+                "An executor with a `journal` must stay in its process, because two processes "
+                "would send the same jobs. Create the executor again without `journal`."
+            )
+        if not self._client.is_local:
+            raise UnsupportedError(
+                f"An executor on {type(self._client.primitive).__name__} must stay in its "
+                "process, because its pickle could hold the token of an account. Create it again."
+            )
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
+
+    def _explain_mitigation(self) -> str:
+        if not self.mitigation:
+            return ""
+        return f" Mitigated by the primitive ({self.mitigation}): mitigated is not exact."
+
+    def _check_job(self, job: object) -> None:
+        checked = _validation.instance(
+            "job", job, Job, "a Job, such as Job(lower(circuit), Probabilities(), rows, shared)"
+        )
+        self.check(checked.program, checked.readout)
+        checked.check()
+        self._check_kind(checked.shots, checked.precision)
+
+    def _check_kind(self, shots: int | None, precision: float | None) -> None:
+        """Refuse shots of estimators, and precision of samplers."""
+        if self._client.is_sampler and precision is not None:
+            raise ArgumentError(
+                "`precision` must be None for a sampler (got "
+                f"{precision:g}). Give `shots`, about 1 / precision**2."
+            )
+        if not self._client.is_sampler and shots is not None:
+            raise ArgumentError(
+                f"`shots` must be None for an estimator (got {shots}). Give `precision`, about "
+                "1 / sqrt(shots)."
+            )
+
+    def _check_probabilities(self, program: Program, readout: Probabilities) -> None:
+        if not self._client.is_sampler:
+            raise UnsupportedError(
+                "An estimator returns expectation values, not probabilities. Use a sampler, or "
+                "give observables."
+            )
+        read = len(readout.settings(program)[0].qubits)
+        if read > WIDEST_PROBABILITIES:
+            raise UnsupportedError(
+                f"Probabilities must be read from at most {WIDEST_PROBABILITIES} qubits (got "
+                f"{read}). Read fewer qubits, or give observables."
+            )
+
+    def _effort(self, job: Job) -> tuple[int, float | None]:
+        """Return the shots per setting, and the precision that was asked for."""
+        if self._client.is_sampler:
+            return self.shots if job.shots is None else job.shots, None
+        precision = self._asked if job.precision is None else job.precision
+        return (self.shots if precision is None else shots_of_precision(precision)), precision
+
+    def _size(self, job: Job) -> int:
+        """Return the largest number of cells per job."""
+        circuits: int | None = getattr(self._client.backend, "max_circuits", None)
+        if circuits is None or not self._is_seeded:
+            return self.max_rows
+        # longer jobs are cut by the primitive, and the seed would repeat in each piece
+        return max(1, min(self.max_rows, circuits // max(1, job.readout.num_settings)))
+
+    def _parts(self, job: Job) -> Iterator[Part]:
+        return parts_of(job, self._circuits, self._size(job), is_sampler=self._client.is_sampler)
+
+    def _cost(self, part: Part, shots: int) -> Cost:
+        settings = part.cells * part.job.readout.num_settings
+        jobs = len(part.pubs) if self._sender.one_pub else 1
+        return Cost(settings, settings * shots, settings, jobs)
+
+    def _send(self, part: Part, number: int, stream: Stream) -> Ticket:
+        shots, precision = self._effort(part.job)
+        identity = {
+            "kind": "sampler" if self._client.is_sampler else "estimator",
+            "circuit": part.circuit,
+            "shots": shots if precision is None else repr(precision),
+            "rows": part.cells,
+            "angles": part.angles,
+        }
+        entry = (
+            Entry(None, os.urandom(16).hex(), identity)
+            if self._journal is None
+            else self._journal.entry(self._entropy, stream, identity)
+        )
+        seeds = None
+        if self._is_seeded:
+            place = stream.call, stream.first_shared, stream.first_row, stream.first_setting
+            sequence = np.random.SeedSequence(self._entropy, spawn_key=(*place, number))
+            seeds = (sequence.generate_state(len(part.pubs)) >> 1).tolist()
+        sampled = shots if self._client.is_sampler else None
+        return self._sender.send(part, entry, sampled, precision, seeds)
+
+    def _wait(self, ticket: Ticket, precision: float) -> Arrays:
+        arrays = self._sender.wait(ticket, precision)
+        with self._lock:
+            self._usage += Cost(seconds=float(arrays["seconds"]))
+        return arrays
+
+
+def _check_callables(pass_manager: Any, retrieve: object) -> None:
+    if pass_manager is not None and not callable(getattr(pass_manager, "run", None)):
+        raise ArgumentError(
+            "`pass_manager` must be a PassManager, such as generate_preset_pass_manager(1, "
+            f"backend=backend) (got {type(pass_manager).__name__})."
+        )
+    if retrieve is not None and not callable(retrieve):
+        raise ArgumentError(
+            "`retrieve` must be a function that returns the job of an id (got "
+            f"{type(retrieve).__name__})."
+        )
