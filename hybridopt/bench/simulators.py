@@ -148,6 +148,7 @@ class SimulatorOutcome:
         return {
             "measured": MEASURED,
             "settings": asdict(self.settings),
+            "limit": self.settings.limit,
             "seconds": self.seconds,
             "goals": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),

@@ -77,7 +77,7 @@ class MindQuantum(Competitor):
             shape = len(x), len(outputs)
             return np.broadcast_to(values, shape), table.to_weights(by_angle, x, w)
 
-        return PreparedProblem(gradient, note=f"{self.threads} parallel workers for the samples")
+        return PreparedProblem(gradient, note=f"MindQuantum {mq.__version__}")
 
 
 def _is_known(part: PlacedGate) -> bool:
