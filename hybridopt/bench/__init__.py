@@ -1,7 +1,8 @@
 """Benchmarks of simulators and of training, as ratios measured in one run."""
 
+from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem, ladder, reuploading
-from hybridopt.bench.results import BenchOutcome, write_outcome
+from hybridopt.bench.results import BenchOutcome, write_csv, write_outcome
 from hybridopt.bench.simulators import (
     BenchPlan,
     SimulatorOutcome,
@@ -14,6 +15,8 @@ from hybridopt.bench.training_suite import TrainingOutcome, run_training
 __all__ = [
     "BenchOutcome",
     "BenchPlan",
+    "Competitor",
+    "PreparedProblem",
     "Problem",
     "SimulatorOutcome",
     "SimulatorSettings",
@@ -23,5 +26,6 @@ __all__ = [
     "reuploading",
     "run_simulators",
     "run_training",
+    "write_csv",
     "write_outcome",
 ]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import Statevector
 
-from hybridopt.bench.correctness import deviation_from_twin, reference
+from hybridopt.bench.correctness import deviation_from_twin
+from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.peers import PennyLane
 from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import Problem, ladder, reuploading

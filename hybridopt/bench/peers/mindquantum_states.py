@@ -60,27 +60,24 @@ class MindQuantum(Competitor):
             step = Circuit([gate])
             circuit += step.as_encoder() if encoded else step
             number += bool(part.free)
-        outputs = [
-            Hamiltonian(_operator(one)).astype(mq.complex128) for one in problem.observables
-        ]
+        outputs = [Hamiltonian(_operator(one)).astype(mq.complex128) for one in problem.observables]
         simulator = Simulator("mqvector", problem.num_qubits, dtype=mq.complex128)
         given = {"parallel_worker": self.threads} if table.of_inputs.any() else {}
         function = simulator.get_expectation_with_grad(outputs, circuit, **given)
         encoder, ansatz = np.flatnonzero(table.of_inputs), np.flatnonzero(~table.of_inputs)
+        groups = [columns for columns in (encoder, ansatz) if len(columns)]
 
         def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             angles = table.values(x, w)
-            data = [angles[:, encoder]] * bool(len(encoder)) + [angles[0, ansatz]] * bool(len(ansatz))
-            values, *found = (array.real for array in function(*data))
+            data = angles[:, encoder], angles[0, ansatz]
+            values, *found = (array.real for array in function(*(a for a in data if a.size)))
             by_angle = np.zeros(angles.shape)
-            for columns, part in zip(
-                [columns for columns in (encoder, ansatz) if len(columns)], found, strict=True
-            ):
-                by_angle[:, columns] = part.sum(1)  # over the outputs
+            for columns, slopes in zip(groups, found, strict=True):
+                by_angle[:, columns] = slopes.sum(1)  # over the outputs
             shape = len(x), len(outputs)
             return np.broadcast_to(values, shape), table.to_weights(by_angle, x, w)
 
-        return PreparedProblem(gradient, note=f"{self.threads} parallel workers for the samples")
+        return PreparedProblem(gradient, note=f"MindQuantum {mq.__version__}")
 
 
 def _is_known(part: PlacedGate) -> bool:

@@ -9,21 +9,17 @@ import sys
 from multiprocessing import Pipe
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from hybridopt.bench.peers import worker
 from hybridopt.bench.peers.competitor import Competitor, Duration, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.errors import HybridOptError
+from hybridopt.errors import ExecutionError
 
+Source: TypeAlias = tuple[str, str, tuple[Any, ...]]  # module, class, its arguments
 LAST_CHARACTERS = 500  # of the error output of a process that ended
-CLOSE_SECONDS = 5.0  # a process that takes longer to end is killed
-
-
-class PeerProcessError(HybridOptError, RuntimeError):
-    """Raised when a competitor in another process fails, or when its process ends."""
 
 
 class Worker:
@@ -35,7 +31,7 @@ class Worker:
         source: Module, class and arguments of the competitor.
     """
 
-    def __init__(self, folder: Path, threads: int, source: tuple[str, str, tuple[Any, ...]]) -> None:
+    def __init__(self, folder: Path, threads: int, source: Source) -> None:
         self._connection, other = Pipe()
         self._errors = TemporaryFile()  # noqa: SIM115  # closed by `close`
         with other:
@@ -53,35 +49,44 @@ class Worker:
             self.close()
             raise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the process takes calls; it ends after an interrupted one."""
+        return not self._connection.closed
+
     def call(self, name: str, *arguments: Any) -> Any:
         """Call a method of `worker.Server`.
 
         Raises:
-            PeerProcessError: If the method raises an error, or the process ends.
+            ExecutionError: If the method raises an error, or the process ends.
         """
         try:
             self._connection.send_bytes(pickle.dumps((name, arguments)))
             result, error = pickle.loads(self._connection.recv_bytes())  # noqa: S301  # our process
         except (EOFError, OSError):
-            self._process.wait(CLOSE_SECONDS)
-            self._errors.seek(0)
-            last = self._errors.read().decode("utf-8", "replace")[-LAST_CHARACTERS:].strip()
-            raise PeerProcessError(
-                f"The process of a peer ended with status {self._process.returncode}. {last}"
-            ) from None
+            raise ExecutionError(self._end()) from None
+        except BaseException:  # as at a time limit: a late answer must not be read
+            self.close()
+            raise
         if error:
-            raise PeerProcessError(error)
+            raise ExecutionError(error)
         return result
 
     def close(self) -> None:
         """End the process."""
-        self._connection.close()
-        try:
-            self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
+        if self.is_open:
+            self._connection.close()
             self._process.kill()
             self._process.wait()
-        self._errors.close()
+            self._errors.close()
+
+    def _end(self) -> str:
+        """Close after the process ended, and return its status and its last words."""
+        status = self._process.wait()
+        self._errors.seek(0)
+        last = self._errors.read().decode("utf-8", "replace")[-LAST_CHARACTERS:].strip()
+        self.close()
+        return f"The process of a peer ended with status {status}. {last}".strip()
 
 
 class InProcess(Competitor):
@@ -120,19 +125,22 @@ class InProcess(Competitor):
         """Return the command that installs the packages; empty if the folder exists."""
         if self.folder.is_dir():
             return ""
-        return f"{self.library} is not installed. Run `make peers` in a checkout, or `{self.install}`."
+        found = f"{self.library} is not installed. Run `make peers` in a checkout, or"
+        return f"{found} `{self.install}`."
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Translate a problem in the process."""
-        if self._worker is None:
+        if self._worker is None or not self._worker.is_open:
             self._worker = Worker(self.folder, self.threads, self._source)
-        number, note = self._call("prepare", problem)
+        working = self._worker
+        number, note = working.call("prepare", problem)
         last = Duration(0.0, 0.0)
 
         def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             nonlocal last
-            (values, by_weights), wall, cpu = self._call("gradient", number, x, w)
+            result, wall, cpu = working.call("gradient", number, x, w)
             last = Duration(wall, cpu)
+            values, by_weights = result
             return values, by_weights
 
         return PreparedProblem(gradient, note=note, duration=lambda: last)
@@ -141,13 +149,3 @@ class InProcess(Competitor):
         """End the process."""
         if self._worker is not None:
             self._worker.close()
-            self._worker = None
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """Call the process; end it if the call fails or is stopped."""
-        assert self._worker is not None
-        try:
-            return self._worker.call(name, *arguments)
-        except PeerProcessError:
-            ...
-            raise

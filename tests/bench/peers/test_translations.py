@@ -11,7 +11,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.bench.correctness import deviation_from_twin, reference
+from hybridopt.bench.correctness import deviation_from_twin
+from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.peers import (
     PEER_NAMES,
     PEERS,
