@@ -262,6 +262,11 @@ class Expectations:
         return len(self.strings) == 0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the outputs are whole observables, not those of some settings."""
+        return self.is_summed and self._span == (0, None)
+
+    @property
     def num_settings(self) -> int:
         """Number of measurement bases; the first use groups the strings."""
         return len(self.strings.members[slice(*self._span)])
