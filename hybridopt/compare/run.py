@@ -168,8 +168,6 @@ def train(
         if history.status == "interrupted":
             raise KeyboardInterrupt
         if history.status == "limit":
-            raise TrainingError(f"Training ended before its budget. {history.detail}")
-        if history.status == "limit":
             raise LimitError(history.detail)
         spent = recorder.spent()
         trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
