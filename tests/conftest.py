@@ -8,51 +8,16 @@ which start processes of their own.
 
 from __future__ import annotations
 
-import pkgutil
-import random
+import gc
 import sys
-from collections.abc import Iterator, Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from unittest import mock
 
-import jaxtyping
 import pytest
 import qiskit_aer
 import torch
-from qiskit.circuit import ParameterVector
-from qiskit.circuit.parametertable import ParameterView
+
+from tests.shapes import check_shapes_at_run_time
 
 UNCHECKED = ("wrong_types", "slow")  # markers of tests that --shapes leaves out
-# an int is accepted as a float, as in mypy
-TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-
-
-def _isolate_beartype() -> None:
-    """Give beartype, which checks one random item per list, its own random generator."""
-    with mock.patch.object(random, "getrandbits", random.Random(0).getrandbits):
-        import_module("beartype._check.code.codemain")
-
-
-def _leaf_modules(package: str, folder: Path) -> Iterator[str]:
-    """Yield the names of all modules of a package without importing them."""
-    for info in pkgutil.iter_modules([str(folder)], prefix=f"{package}."):
-        if info.ispkg:
-            yield from _leaf_modules(info.name, folder / info.name.rpartition(".")[2])
-        else:
-            yield info.name
-
-
-def _check_shapes_at_run_time() -> None:
-    spec = find_spec("hybridopt")
-    assert spec is not None
-    assert spec.origin is not None
-    _isolate_beartype()
-    for kind in (ParameterVector, ParameterView):  # not registered as sequences by Qiskit
-        Sequence.register(kind)
-    modules = list(_leaf_modules("hybridopt", Path(spec.origin).parent))
-    jaxtyping.install_import_hook(modules, TYPE_CHECKER)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("shapes"):
         assert "hybridopt" not in sys.modules, "import hook must precede the import"
-        _check_shapes_at_run_time()
+        check_shapes_at_run_time()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -75,6 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = {item for item in items if any(map(item.get_closest_marker, UNCHECKED))}
     config.hook.pytest_deselected(items=list(others))
     items[:] = [item for item in items if item not in others]
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and collected tests out of each later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 torch.set_num_threads(1)  # threads are slower than one thread for such small tensors

@@ -56,7 +56,7 @@ class ParameterSlot:
         flat = tensor.reshape(-1)
         return flat if self.moving is None else flat[self.moving.to(flat.device)]
 
-    def spread(self, part: Float64[Tensor, " n"]) -> Float64[Tensor, ...]:
+    def spread(self, part: Float64[Tensor, " n"]) -> Float64[Tensor, " ..."]:
         """Return moves in the shape of the tensor; those of fixed entries are -0.0."""
         if self.moving is None:
             return part.view(self.shape)
@@ -117,7 +117,7 @@ class ParameterLayout:
         """Return the weight tensors of a network with this layout, detached, one per slot."""
         return [network.get_parameter(slot.name).detach() for slot in self.slots]
 
-    def split(self, flat: Float64[Tensor, " M"]) -> list[Float64[Tensor, ...]]:
+    def split(self, flat: Float64[Tensor, " M"]) -> list[Float64[Tensor, " ..."]]:
         """Return the parts of a vector in the shapes of the weight tensors."""
         return [slot.spread(flat[slot.start : slot.stop]) for slot in self.slots]
 

@@ -1,6 +1,7 @@
 """Executors run circuits and count their cost, with numpy arrays and without autograd."""
 
-from hybridopt.execution.aer.executor import AerExecutor, available_devices
+from hybridopt.execution.aer.devices import available_devices
+from hybridopt.execution.aer.executor import AerExecutor
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.dask.executor import DaskExecutor
 from hybridopt.execution.executor import (

@@ -166,13 +166,18 @@ def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]
     cells = distribution.shape[:-1]
     tensor = distribution.reshape(*cells, *(2 for _ in qubits))
     for place, qubit in enumerate(qubits):
-        error = model._local_readout_errors.get((qubit,), model._default_readout_error)
-        if error is None:
+        confusion = confusion_of(model, qubit)
+        if confusion is None:
             continue
-        confusion = np.asarray(error.probabilities, dtype=np.float64)  # true, read
         axis = tensor.ndim - 1 - place  # the first qubit is the last axis
         tensor = np.moveaxis(np.tensordot(tensor, confusion, axes=(axis, 0)), -1, axis)
     return np.ascontiguousarray(tensor).reshape(*cells, -1)
+
+
+def confusion_of(model: NoiseModel, qubit: int) -> Float64[np.ndarray, "true read"] | None:
+    """Return the probabilities of reading 0 and 1 in states 0 and 1; None without errors."""
+    error = model._local_readout_errors.get((qubit,), model._default_readout_error)
+    return None if error is None else np.asarray(error.probabilities, dtype=np.float64)
 
 
 def noise_of(value: object) -> Noise | None:

@@ -44,6 +44,13 @@ class PauliGroup:
         """Return the part of each observable in this group, from probabilities or frequencies."""
         return self._of_all(self._expectations(distribution))
 
+    def outcome_weights(
+        self, cotangent: Float64[np.ndarray, "*cells K"]
+    ) -> Float64[np.ndarray, "*cells outcomes"]:
+        """Return the weight of each outcome in a weighted sum of the observables."""
+        own = cotangent[..., self.outputs]
+        return np.concatenate([own @ table.T for _, table in self._tables()], axis=-1)
+
     def variances(self, distribution: Distribution) -> Values:
         """Return the variance per shot of the part of each observable in this group."""
         means = self._expectations(distribution)

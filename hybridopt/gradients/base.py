@@ -109,6 +109,10 @@ class GradientRule(ABC):
     def explain(self, program: CircuitProgram) -> str:
         """Return the cost of a gradient in words."""
 
+    def explain_for(self, evaluation: Evaluation) -> str:
+        """Return the cost of a gradient in words, for the executor and readout of a function."""
+        return self.explain(evaluation.program)
+
 
 def batch_entries(
     info: Any, in_dims: Sequence[int | None], *tensors: Tensor | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 
@@ -32,10 +33,19 @@ def forward_cost(evaluation: Evaluation) -> Cost:
     return cost_of(evaluation.readout.num_settings, evaluation.executor.shots)
 
 
+def training_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
+    """Return the cost of the outputs of one sample and of their derivative."""
+    cost = forward_cost(evaluation)
+    if _runs_in_numpy(evaluation, rule, needs):
+        return replace(cost, runs=0)
+    return cost + gradient_cost(evaluation, rule, needs)
+
+
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
     """Return the cost of one derivative with respect to (row, shared) angles for one sample."""
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
-        return Cost(runs=1)  # a backward run is not a setting
+        # a backward run is not a setting
+        return Cost() if _runs_in_numpy(evaluation, rule, needs) else Cost(runs=1)
     return forward_cost(evaluation) * gradient_evaluations(evaluation, rule, needs)
 
 
@@ -57,6 +67,11 @@ def gradient_evaluations(
     with torch.no_grad():
         rule.vjp(count, rows, shared, rows.new_zeros(1, 1, outputs), needs)
     return count.cells
+
+
+def _runs_in_numpy(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> bool:
+    """Return whether no circuit reaches Aer: the adjoint rule with noise, if it is needed."""
+    return any(needs) and isinstance(rule, Adjoint) and evaluation.executor.has_noise
 
 
 def _keeps_forward_run(

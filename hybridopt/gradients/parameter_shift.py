@@ -160,6 +160,14 @@ class ParameterShift(GradientRule):
             "exact without shots, and differentiable again"
         )
 
+    def explain_for(self, evaluation: Evaluation) -> str:
+        """Return the number of shifts, and a faster rule if there is one for exact noise."""
+        text, executor = self.explain(evaluation.program), evaluation.executor
+        exact = isinstance(executor, StateExecutor) and executor.holds_states
+        if not (exact and executor.has_noise) or evaluation.program.amplitudes is not None:
+            return text
+        return f'{text}. For exact noise, gradient="adjoint" gives equal gradients much faster'
+
     def common_shift(
         self, theta: Float64[np.ndarray, " N"], order: int
     ) -> Float64[np.ndarray, " N"]:

@@ -39,7 +39,7 @@ from hybridopt.execution import (
 )
 from hybridopt.execution.placed_readout import explain_placement, place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
-from hybridopt.gradients.cost import forward_cost, gradient_cost
+from hybridopt.gradients.cost import training_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.output_errors import HasOutputErrors, OutputErrors
@@ -225,7 +225,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         ):
             if self.gradient.name == "parameter-shift" and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
-        lines.append(f"Rule {self.gradient.explain(program)}.")
+        lines.append(f"Rule {self.gradient.explain_for(self._evaluation())}.")
         if (error := self._errors.seen.root_mean_square) is not None:
             lines.append(f"Standard error of an output so far: {error:.2g} (root mean square).")
         return "\n".join(lines)
@@ -259,7 +259,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
             x = weight.new_empty((1, self.in_features), requires_grad=input_gradient)
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
-        cost = forward_cost(evaluation) + gradient_cost(evaluation, self.gradient, needs)
+        cost = training_cost(evaluation, self.gradient, needs)
         return cost * (1 if self._are_equal(samples) else samples)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:

@@ -42,7 +42,7 @@ from hybridopt.circuits.counts import GateCount, count_gates
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Cost, Executor, Probabilities
 from hybridopt.gradients import GradientRule
-from hybridopt.gradients.cost import forward_cost, gradient_cost
+from hybridopt.gradients.cost import gradient_cost, training_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 
 MAPPINGS = ("affine", "tanh")
@@ -231,12 +231,14 @@ class GeneratorCircuit(LadderSource):
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
         """Return one setting forward, and the cost of the gradient rule."""
-        cost = gradient_cost(self._evaluation, self.gradient, (False, backward))
-        return cost + forward_cost(self._evaluation) if forward else cost
+        needs = (False, backward)
+        if forward:
+            return training_cost(self._evaluation, self.gradient, needs)
+        return gradient_cost(self._evaluation, self.gradient, needs)
 
     def explain(self) -> str:
         """Return a description of the readout and of the rule."""
-        rule = self.gradient.explain(self.program)
+        rule = self.gradient.explain_for(self._evaluation)
         return f"the generator circuit is read in one setting for all weights. Rule {rule}."
 
     @property

@@ -309,7 +309,7 @@ def vectors_of(plain: Plain, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
 
 def arranged(
     plain: Plain, outputs: Float64[Tensor, "groups B m"], shape: torch.Size
-) -> Float64[Tensor, ...]:
+) -> Float64[Tensor, " ..."]:
     """Return the outputs of all matrices in the shape of the layer's outputs."""
     if isinstance(plain, nn.Linear):
         return outputs.reshape(shape)

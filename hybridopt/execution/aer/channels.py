@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, reduce
 
 import numpy as np
 from jaxtyping import Complex128
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction
+from qiskit.circuit import CircuitInstruction, Instruction, Parameter, ParameterExpression
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import SuperOp
-from qiskit_aer.noise import NoiseModel, QuantumError
+from qiskit_aer.noise import LocalNoisePass, NoiseModel, QuantumError
 from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
 
 from hybridopt.circuits.gates import is_standard
 from hybridopt.circuits.instructions import qubits_of
+from hybridopt.errors import UnsupportedError
 
 _IDENTITY = np.eye(4, dtype=np.complex128)
+_TWO_ANGLES = (0.4, 1.1)  # [rad]; errors that are equal at both do not depend on the angle
 SMALLEST_PROBABILITY = 1e-10  # terms up to this size are left out by Aer (0.18.2)
 
 
 def with_channels(
-    circuit: QuantumCircuit, model: NoiseModel, channels: dict[int, Instruction]
+    circuit: QuantumCircuit,
+    model: NoiseModel,
+    channels: dict[int, Instruction],
+    *,
+    has_delays: bool | None = None,
 ) -> QuantumCircuit:
-    """Return the circuit with the error of each gate as an instruction behind the gate."""
-    if "delay" in circuit.count_ops():  # Aer applies noise passes only to circuits with delays
+    """Return the circuit with the error of each gate as an instruction behind the gate.
+
+    Aer applies noise passes only to circuits with delays. For a part of a circuit, ``has_delays``
+    says whether the whole has any.
+    """
+    if "delay" in circuit.count_ops() if has_delays is None else has_delays:
         for noise_pass in model._custom_noise_passes:
+            _check_angles(circuit, noise_pass)
             circuit = noise_pass(circuit)
     noisy = circuit.copy_empty_like()
     for item in circuit.data:
@@ -41,6 +52,44 @@ def with_channels(
                 channels[id(error)] = channel(error)
             noisy.append(channels[id(error)], item.qubits, copy=False)
     return noisy
+
+
+def _check_angles(circuit: QuantumCircuit, noise_pass: object) -> None:
+    """Raise UnsupportedError if the errors of a noise pass depend on free angles."""
+    if not isinstance(noise_pass, LocalNoisePass):
+        return
+    for item in circuit.data:
+        gate, qubits = item.operation, qubits_of(circuit, item)
+        names = item.operation.params if item.is_parameterized() else ()
+        free = {p for value in names for p in getattr(value, "parameters", ())}
+        if not free or (noise_pass._ops and not isinstance(gate, noise_pass._ops)):
+            continue
+        low, high = (
+            _superoperator(noise_pass._func(_at(item, dict.fromkeys(free, angle)), list(qubits)))
+            for angle in _TWO_ANGLES
+        )
+        if not np.array_equal(low, high):
+            raise UnsupportedError(
+                "Errors of the noise model must not depend on free angles (got errors of "
+                f"`{gate.name}` on qubits {', '.join(map(str, qubits))} that do). Use errors with "
+                "constant parameters."
+            )
+
+
+def _at(item: CircuitInstruction, angles: Mapping[Parameter, float]) -> Instruction:
+    """Return the gate at some angles."""
+    gate = item.operation.copy()
+    gate.params = [
+        value.bind(angles, allow_unknown_parameters=True).numeric()
+        if isinstance(value, ParameterExpression)
+        else value
+        for value in gate.params
+    ]
+    return gate
+
+
+def _superoperator(noise: object) -> np.ndarray:
+    return np.zeros(0) if noise is None else np.asarray(SuperOp(noise).data)
 
 
 def add_errors_of_measurement(

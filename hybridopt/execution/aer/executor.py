@@ -12,19 +12,20 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit_aer import AerSimulator
 
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import ArgumentError, DeviceError, ResourceError, UnsupportedError
+from hybridopt.errors import ArgumentError, ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
+from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
+from hybridopt.execution.aer.devices import checked_device
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import StateExecutor
+from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
@@ -34,7 +35,6 @@ from hybridopt.execution.readout_errors import mitigation_for
 from hybridopt.execution.result import Result
 from hybridopt.execution.transpilation import placement_options
 
-DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 PLAIN_SETTINGS = (
@@ -42,11 +42,6 @@ PLAIN_SETTINGS = (
     *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
 TRUNCATION = 1e-16  # default of Aer
-
-
-def available_devices() -> tuple[str, ...]:
-    """Return the devices that the installed build of Aer can use on this machine."""
-    return tuple(AerSimulator().available_devices())
 
 
 class AerExecutor(RandomStream, StateExecutor):
@@ -130,7 +125,7 @@ class AerExecutor(RandomStream, StateExecutor):
         readout_mitigation: str | None = None,
         confusion: object | None = None,
     ) -> None:
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
@@ -196,9 +191,9 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors are available, as the adjoint rule requires."""
-        exact = self.shots is None and self.noise is None
-        return exact and self.method in {"automatic", "statevector"}
+        """Whether exact state vectors, or density matrices with noise, are available."""
+        method = "statevector" if self.noise is None else "density_matrix"
+        return self.shots is None and self.method in {"automatic", method}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
@@ -264,15 +259,28 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
-    ) -> AdjointState:
-        """Return an evaluation by state vectors; raise UnsupportedError with shots or noise."""
+    ) -> ForwardRecord:
+        """Return an evaluation by state vectors, or by density matrices with noise.
+
+        Raises:
+            UnsupportedError: If there are shots, or if errors depend on angles.
+            ResourceError: If the states of one sample do not fit into `max_memory`.
+        """
         if not self.holds_states:
             raise UnsupportedError(
-                f"{self!r} must have exact state vectors, without shots or noise."
+                f"{self!r} must have exact state vectors, or exact density matrices with noise."
             )
+        if self.noise is not None:
+            with self._lock:
+                parts = self._strategies.transfer_circuit(program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
         # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
+
+    def _count_settings(self, count: int) -> None:
+        with self._lock:
+            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
@@ -386,15 +394,3 @@ class AerExecutor(RandomStream, StateExecutor):
                 f"`method` must be 'density_matrix' or 'automatic' for exact noise (got "
                 f"{self.method!r}). Give `shots` to simulate noise with this method."
             )
-
-
-def _checked_device(device: object) -> str:
-    names = {name.lower(): name for name in DEVICES}
-    known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
-    has_gpu = known != "CPU" and "GPU" in available_devices()
-    if known == "GPU" and not has_gpu:
-        raise DeviceError(
-            "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
-            "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
-        )
-    return "GPU" if has_gpu else "CPU"

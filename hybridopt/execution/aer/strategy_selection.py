@@ -17,6 +17,9 @@ from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
+from hybridopt.execution.aer.density_adjoint.reading import TransferCircuits
+from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
 from hybridopt.execution.aer.strategies.per_setting import (
@@ -65,9 +68,11 @@ class Strategies:
     mitigation: ReadoutMitigation | None = None
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
+    _transfer_circuits: TransferCircuits | None = field(init=False, default=None)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_translations": {}}  # computed again after unpickling
+        # computed again after unpickling
+        return {**self.__dict__, "_translations": {}, "_transfer_circuits": None}
 
     def mitigated(self, program: Program, readout: Readout) -> Readout:
         """Return the readout with corrected readout errors, if they are to be corrected."""
@@ -339,6 +344,21 @@ class Strategies:
         narrow = physical_circuit(flat, native=frozenset())
         method = self._method_for(len(narrow.used))
         return replace(narrow, native=runnable_with_noise(method))
+
+    def transfer_circuit(
+        self, program: CircuitProgram, readout: Readout
+    ) -> tuple[TransferCircuit, MeasuredReadout]:
+        """Return a program with noise, and its readout, for the adjoint rule."""
+        if program.amplitudes is not None:
+            raise UnsupportedError(
+                "Amplitudes as inputs must not be used with noise and the adjoint rule. Use angles "
+                "as inputs, or `AerExecutor(noise_model=None)`."
+            )
+        readout = self.mitigated(program, readout)
+        if self._transfer_circuits is None:
+            self._transfer_circuits = TransferCircuits(self._translation("density_matrix"))
+        circuit, settings = self._transfer_circuits.of(program, readout.settings(program))
+        return circuit, MeasuredReadout(program, readout, settings, circuit.num_qubits)
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))

@@ -39,6 +39,7 @@ class Translated:
     noise_model: NoiseModel | None = None  # of the qubits of ``circuit``
     device_qubits: tuple[int, ...] = ()  # per qubit of ``circuit``, with noise only
     channels: dict[int, Instruction] = field(default_factory=dict)  # shared by all settings
+    before_basis: int = 0  # number of instructions before a noisy change of basis
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
@@ -114,7 +115,15 @@ class Translation:
         model = noise.of(rotated, qubits)
         channels: dict[int, Instruction] = {}
         return [
-            Translated(one, (Setting((), setting.qubits),), places, model, qubits, channels)
+            Translated(
+                one,
+                (Setting((), setting.qubits),),
+                places,
+                model,
+                qubits,
+                channels,
+                len(circuit.data),
+            )
             for one, setting in zip(rotated, settings, strict=True)
         ]
 

@@ -1,0 +1,1 @@
+"""Adjoint rule for density matrices: exact derivatives of circuits with noise."""
