@@ -66,6 +66,8 @@ class DaskExecutor(Executor):
         ...     return hybridopt.CircuitLayer(*circuit, executor=executor)
     """
 
+    changeable = AerExecutor.changeable
+
     def __init__(
         self, client: object, executor: AerExecutor | None = None, *, timeout: float = TIMEOUT
     ) -> None:
@@ -153,6 +155,10 @@ class DaskExecutor(Executor):
             f"{self.executor.explain(first)}"
         )
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of ``executor``, as the cluster does not change numbers."""
+        return self.executor.settings()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the position in the random stream of ``executor``."""
         return self.executor.state_dict()
@@ -162,10 +168,7 @@ class DaskExecutor(Executor):
         self.executor.load_state_dict(state)
 
     def __repr__(self) -> str:
-        return f"DaskExecutor({self._cluster.address!r}, {self.executor!r})"
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> DaskExecutor:
-        return self
+        return f"DaskExecutor({self.executor!r})"  # without the cluster, which is of one session
 
     def __copy__(self) -> DaskExecutor:
         own = object.__new__(DaskExecutor)
