@@ -155,6 +155,10 @@ class DaskExecutor(Executor):
             f"{self.executor.explain(first)}"
         )
 
+    def num_pieces(self, job: Job) -> int:
+        """Return the number of pieces of a job on the present workers; 1 if it runs here."""
+        return self._cut(job, max(1, len(self._cluster.workers()))).count
+
     def settings(self) -> dict[str, Any]:
         """Return the settings of ``executor``, as the cluster does not change numbers."""
         return self.executor.settings()
