@@ -166,7 +166,7 @@ class Probabilities:
     def outcome_weights(self, cotangent: Values) -> Distributions:
         """Return the weight of each outcome in a weighted sum of joint probabilities."""
         assert not self.given
-        return [cotangent]
+        return [cotangent if self._inverse is None else self._inverse.outcome_weights(cotangent)]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
