@@ -138,6 +138,7 @@ def test_results_of_the_earlier_form_are_refused():
             layer(torch.rand(2, 3 if isinstance(layer, CircuitLayer) else 2))
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("part", ["values", "variances"])
 def test_results_of_another_shape_are_refused(part):
     class Wrong(Relay):

@@ -236,10 +236,8 @@ class PrimitiveExecutor(RandomStream, Executor):
     def explain(self, job: Job) -> str:
         """Return what would be sent, in words; send nothing."""
         self._check_job(job)
-        cells = len(job.shared) * len(job.rows)
-        bases = job.readout.num_settings
-        size = self._size(job)
-        jobs = -(-cells // size)
+        cells, bases = len(job.shared) * len(job.rows), job.readout.num_settings
+        jobs = -(-cells // self._size(job))
         shots, precision = self._effort(job)
         per_setting = (
             f"{shots:,} shots per setting"
@@ -252,8 +250,9 @@ class PrimitiveExecutor(RandomStream, Executor):
             else "one pub per row and basis, because the program binds its own circuits"
         )
         return (
-            f"{cells * bases:,} settings of {job.program.num_qubits} qubits "
-            f"({cells:,} rows, {bases} bases) in {jobs} job{'' if jobs == 1 else 's'} on "
+            f"{_count(cells * bases, 'setting')} of {_count(job.program.num_qubits, 'qubit')} "
+            f"({_count(cells, 'row')}, {_count(bases, 'basis', 'bases')}) in "
+            f"{_count(jobs, 'job')} on "
             f"{self._client.name}, {per_setting}; {how}.{self._explain_mitigation()}"
         )
 
@@ -366,6 +365,10 @@ class PrimitiveExecutor(RandomStream, Executor):
         with self._lock:
             self._usage += Cost(seconds=float(arrays["seconds"]))
         return arrays
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def _check_callables(pass_manager: Any, retrieve: object) -> None:
