@@ -152,20 +152,6 @@ class ReadoutInverse:
         matrices = [self._marginal(block) for block in self.blocks]
         return self._applied(distribution, matrices, every, wanted)
 
-    def outcome_weights(self, cotangent: Distribution) -> Distribution:
-        """Return the weight of each reported outcome in a weighted sum of quasi-probabilities."""
-        cells, bits = cotangent.shape[:-1], reversed(range(self.num_measured))
-        tensor = cotangent.reshape(*cells, *(2 if bit < self.num_wanted else 1 for bit in bits))
-        for places, inverse in self.blocks:
-            axes = [tensor.ndim - 1 - place for place in reversed(places)]
-            last = range(tensor.ndim - len(axes), tensor.ndim)
-            moved = np.moveaxis(tensor, axes, last)
-            matrix = self._marginal((places, inverse))
-            product = moved.reshape(*moved.shape[: -len(axes)], -1) @ matrix.T
-            product = product.reshape(*moved.shape[: -len(axes)], *(2 for _ in axes))
-            tensor = np.moveaxis(product, last, axes)
-        return np.ascontiguousarray(tensor).reshape(*cells, -1)
-
     def variances(self, distribution: Distribution) -> Distribution:
         """Return the variance per shot of each quasi-probability."""
         every, wanted = self._axes
@@ -173,11 +159,11 @@ class ReadoutInverse:
         squares = self._applied(distribution, matrices, every, wanted)
         return np.asarray(squares - self.quasi_probabilities(distribution) ** 2)
 
-    def outcome_weights(self, weights: Distribution) -> Distribution:
-        """Return the weights of reported outcomes, from those of quasi-probabilities in a sum."""
+    def outcome_weights(self, cotangent: Distribution) -> Distribution:
+        """Return the weight of each reported outcome in a weighted sum of quasi-probabilities."""
         every, wanted = self._axes
         matrices = [self._marginal(block).T for block in self.blocks]
-        return self._applied(weights, matrices, wanted, every)
+        return self._applied(cotangent, matrices, wanted, every)
 
     def parities(
         self,

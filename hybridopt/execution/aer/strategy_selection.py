@@ -357,7 +357,6 @@ class Strategies:
         readout = self.mitigated(program, readout)
         if self._transfer_circuits is None:
             self._transfer_circuits = TransferCircuits(self._translation("density_matrix"))
-        readout = self.mitigated(program, readout)
         circuit, settings = self._transfer_circuits.of(program, readout.settings(program))
         return circuit, MeasuredReadout(program, readout, settings, circuit.num_qubits)
 
