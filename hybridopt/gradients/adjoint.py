@@ -123,10 +123,9 @@ class Adjoint(GradientRule):
         return (
             "adjoint with noise: one forward pass of density matrices and one backward pass of "
             f"observables for all {evaluation.program.num_shared_angles} shared angles, in numpy "
-            "(CPU, double precision). Aer does not run the backward pass, nor the forward pass, whose "
-            "values equal those of Aer to 1e-12. "
-            "Samples share the gates before and after all their angles. Second derivatives by "
-            "parameter shift"
+            "(CPU, double precision). Aer does not run the backward pass, nor the forward pass, "
+            "whose values equal those of Aer to 1e-12. Samples share the gates before and after "
+            "all their angles. Second derivatives by parameter shift"
         )
 
 
