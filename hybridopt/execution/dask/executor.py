@@ -160,8 +160,8 @@ class DaskExecutor(Executor):
         return self._cut(job, max(1, len(self._cluster.workers()))).count
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of ``executor``, as the cluster does not change numbers."""
-        return self.executor.settings()
+        """Return class and settings of ``executor``, as the numbers are those of one process."""
+        return {"class": type(self.executor).__name__, **self.executor.settings()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position in the random stream of ``executor``."""
