@@ -121,7 +121,7 @@ class _Sums:
 
 def _superoperators(
     qubits: tuple[int, ...], matrix: Matrices, derivatives: Derivatives
-) -> tuple[tuple[int, ...], Matrices, Derivatives]:
+) -> tuple[tuple[int, ...], Complex128[np.ndarray, "_ d2 d2"], Derivatives]:
     """Return the same step for density matrices as vectors."""
 
     def pair(left: np.ndarray, right: np.ndarray) -> np.ndarray:
