@@ -150,6 +150,20 @@ class ReadoutInverse:
         """
         return self._applied(distribution, [*map(self._marginal, self.blocks)])
 
+    def outcome_weights(self, cotangent: Distribution) -> Distribution:
+        """Return the weight of each reported outcome in a weighted sum of quasi-probabilities."""
+        cells, bits = cotangent.shape[:-1], reversed(range(self.num_measured))
+        tensor = cotangent.reshape(*cells, *(2 if bit < self.num_wanted else 1 for bit in bits))
+        for places, inverse in self.blocks:
+            axes = [tensor.ndim - 1 - place for place in reversed(places)]
+            last = range(tensor.ndim - len(axes), tensor.ndim)
+            moved = np.moveaxis(tensor, axes, last)
+            matrix = self._marginal((places, inverse))
+            product = moved.reshape(*moved.shape[: -len(axes)], -1) @ matrix.T
+            product = product.reshape(*moved.shape[: -len(axes)], *(2 for _ in axes))
+            tensor = np.moveaxis(product, last, axes)
+        return np.ascontiguousarray(tensor).reshape(*cells, -1)
+
     def variances(self, distribution: Distribution) -> Distribution:
         """Return the variance per shot of each quasi-probability."""
         squares = self._applied(distribution, [self._marginal(one) ** 2 for one in self.blocks])

@@ -74,6 +74,17 @@ def test_coefficients_of_parities_are_the_inverse_times_the_parities(case):
     assert np.abs(found).max() ** 2 <= inverse.variance_bound * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("qubits", [(0, 1, 2), (2, 0), (1,)])
+def test_weights_of_outcomes_are_the_transpose_of_quasi_probabilities(case, qubits):
+    _, inverse = case[1].measured(qubits, (0, 1, 2))
+    generator = np.random.default_rng(5)
+    cotangent = generator.normal(size=(2, 1 << len(qubits)))
+    reported = generator.dirichlet(np.ones(1 << inverse.num_measured))
+    expected = cotangent @ inverse.quasi_probabilities(reported)
+    found = inverse.outcome_weights(cotangent) @ reported
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+
+
 def test_variances_are_those_of_sampled_quasi_probabilities(case):
     blocks, mitigation = case
     measured, inverse = mitigation.measured((0, 1, 2), (0, 1, 2))

@@ -94,17 +94,27 @@ class Cluster:
                 hybridopt, or if it has other versions of the packages that affect numbers.
         """
         began = time.monotonic()
-        while not (threads := self.workers()):
+        while True:
+            threads = self.workers()
+            self._check_new([address for address in threads if address not in self._checked])
+            checked = {one: count for one, count in threads.items() if one in self._checked}
+            if checked:
+                return checked
             if time.monotonic() - began >= self.timeout:
                 raise self._no_workers()
-            time.sleep(min(0.05, self.timeout))
-        new = [address for address in threads if address not in self._checked]
-        if new:
-            found = self.client.run(prepare_worker, this_process(), workers=new, on_error="return")
-            for address, versions in found.items():
-                _check_versions(address, versions)
-            self._checked.update(found)
-        return threads
+            time.sleep(0.05)
+
+    def _check_new(self, workers: list[str]) -> None:
+        if not workers:
+            return
+        arguments = prepare_worker, this_process()
+        for address, found in self.client.run(
+            *arguments, workers=workers, on_error="return"
+        ).items():
+            if isinstance(found, OSError):  # the worker has just ended
+                continue
+            _check_versions(address, found)
+            self._checked.add(address)
 
     def keep(self, value: object) -> Any:
         """Return a future of the value, which is sent once and sent again if its worker dies.
@@ -143,8 +153,9 @@ class Cluster:
         try:
             while waiting:
                 future = self._watch(lambda: ended.get(timeout=SECONDS_BETWEEN_CHECKS))
-                yield future, *self._outcome(future)
+                outcome = self._outcome(future)
                 del waiting[future.key]
+                yield future, *outcome
         finally:
             if waiting and self.client.status == "running":
                 self.client.cancel(list(waiting.values()))

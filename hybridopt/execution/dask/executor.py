@@ -6,7 +6,7 @@ import pickle
 from contextlib import closing
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, ClassVar, Literal, NoReturn, cast
 
 from qiskit import QuantumCircuit
 
@@ -66,6 +66,8 @@ class DaskExecutor(Executor):
         ...     return hybridopt.CircuitLayer(*circuit, executor=executor)
     """
 
+    changeable: ClassVar[frozenset[str]] = AerExecutor.changeable
+
     def __init__(
         self, client: object, executor: AerExecutor | None = None, *, timeout: float = TIMEOUT
     ) -> None:
@@ -97,6 +99,10 @@ class DaskExecutor(Executor):
     def lowering(self) -> Literal["whole", "elementary"]:
         """Gates of lowered circuits, as those of ``executor``."""
         return self.executor.lowering
+
+    def settings(self) -> dict[str, Any]:
+        """Return class and settings of ``executor``, as the numbers are those of one process."""
+        return {"class": type(self.executor).__name__, **self.executor.settings()}
 
     @property
     def discarded_weight(self) -> NoReturn:

@@ -20,6 +20,7 @@ from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
 from hybridopt.execution import Expectations, Job, Probabilities
+from hybridopt.execution.mitigation import ReadoutMitigation
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 3)
 INPUTS = torch.tensor([[0.3, 0.9], [-0.7, 0.4]], dtype=torch.float64)
@@ -160,6 +161,19 @@ def test_correction_increases_variances_within_the_explained_bound():
     before, after = raw.run(job), mitigated.run(job)
     assert before.variances[0, 0, 0] < after.variances[0, 0, 0] < bound / 1000
     assert before.cost == after.cost
+
+
+@pytest.mark.parametrize(
+    "readout", [Probabilities((0, 2)), Expectations((SparsePauliOp(["ZIZ", "XXI"]),))]
+)
+def test_fingerprints_differ_with_the_correction(readout):
+    program, used = lower(circuit(), X, W, whole=False), ((0, 1, 2), (0, 1, 2))
+    first, second, again = (
+        readout.mitigated(program, ReadoutMitigation.from_confusion(matrices), used).fingerprint
+        for matrices in (MATRICES, [MATRICES[1]] * 3, MATRICES)
+    )
+    assert first == again
+    assert len({readout.fingerprint, first, second}) == 3
 
 
 def test_copies_and_pickles_correct_alike():
