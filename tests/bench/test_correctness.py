@@ -14,7 +14,6 @@ from hybridopt.bench.peers import PennyLane
 from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import ladder, reuploading
 
-
 SHIFT = Hybridopt("parameter-shift")
 
 
