@@ -75,7 +75,11 @@ def _noisy_reference(problem: Problem, x: np.ndarray, w: np.ndarray) -> Referenc
     size, parts = problem.num_qubits, list(gates_and_noise(problem, _has_matrix))
     columns = [op.to_matrix(sparse=True).toarray().T.ravel() for op in problem.observables]
     values, sums = np.zeros((len(x), len(columns))), _Sums(np.zeros((len(x), len(w))))
-    noise = {n: depolarizing_superoperator(problem.noise, n)[None] for n in range(1, size + 1)}
+    noise = {
+        len(part): depolarizing_superoperator(problem.noise, len(part))[None] + 0j
+        for part in parts
+        if not isinstance(part, PlacedGate)
+    }
     for sample in range(len(x)):
         states = np.zeros((1, 4**size), dtype=complex)
         states[0, 0] = 1
@@ -121,7 +125,7 @@ class _Sums:
 
 def _superoperators(
     qubits: tuple[int, ...], matrix: Matrices, derivatives: Derivatives
-) -> tuple[tuple[int, ...], Matrices, Derivatives]:
+) -> tuple[tuple[int, ...], Complex128[np.ndarray, "_ d2 d2"], Derivatives]:
     """Return the same step for density matrices as vectors."""
 
     def pair(left: np.ndarray, right: np.ndarray) -> np.ndarray:
