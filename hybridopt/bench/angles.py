@@ -1,4 +1,4 @@
-"""Angles of a circuit as a table of numbers, for simulators that differentiate by angles."""
+"""Angles of a circuit as a table of numbers, for simulators with derivatives with respect to angles."""
 
 from __future__ import annotations
 
