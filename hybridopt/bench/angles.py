@@ -1,4 +1,4 @@
-"""Angles of a circuit as a table of numbers, for simulators with derivatives with respect to angles."""
+"""Angles of a circuit as a table of numbers, for simulators without expressions."""
 
 from __future__ import annotations
 
