@@ -21,7 +21,7 @@ from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.primitive.client import Client
 from hybridopt.execution.primitive.effort import Effort
 from hybridopt.execution.primitive.isa_circuits import IsaCircuits
-from hybridopt.execution.primitive.journal import Arrays, Entry, Journal
+from hybridopt.execution.primitive.journal import Arrays, Entry, Journal, new_key
 from hybridopt.execution.primitive.limits import SpendingLimits
 from hybridopt.execution.primitive.pubs import Part, parts_of
 from hybridopt.execution.primitive.readout_correction import ReadoutCorrection
@@ -325,7 +325,7 @@ class PrimitiveExecutor(RandomStream, Executor):
             "angles": part.angles,
         }
         entry = (
-            Entry(None, os.urandom(16).hex(), identity)
+            Entry(None, new_key(), identity)
             if self._journal is None
             else self._journal.entry(self._entropy, stream, identity)
         )

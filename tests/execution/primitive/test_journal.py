@@ -213,7 +213,7 @@ def test_the_key_is_added_to_the_tags_of_the_user(tmp_path):
     ho.PrimitiveExecutor(sampler, shots=5, journal=tmp_path / "journal").run(_job())
     (tags,) = (json.loads(path.read_text()) for path in service.folder.glob("*.json"))
     (entry,) = (tmp_path / "journal").glob("0*.json")
-    assert tags == ["mine", f"hybridopt-{json.loads(entry.read_text())['key']}"]
+    assert tags == ["mine", f"ho-{json.loads(entry.read_text())['key']}"]
     assert json.loads(entry.read_text())["job_id"] == "job-0"
     assert sampler.options.environment.job_tags == ["mine"]
 
