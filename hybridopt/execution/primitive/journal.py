@@ -99,6 +99,9 @@ class Journal:
     _calls: list[int] = field(default_factory=list)  # of the jobs that were there at the start
     _process: int = field(default_factory=os.getpid)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Journal:
+        return self  # with its lock, which copies of executors share
+
     @classmethod
     def open(cls, folder: Path) -> Journal:
         """Open a folder, which no other process may have open."""
