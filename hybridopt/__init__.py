@@ -7,6 +7,7 @@ The import prints, logs, seeds and configures nothing. Public names are loaded o
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -95,6 +96,10 @@ class _Package(ModuleType):
         if isinstance(value, ModuleType) and name in _HOME_OF:
             value = getattr(value, name)
         super().__setattr__(name, value)
+
+    def __reduce__(self) -> tuple[Callable[[str], ModuleType], tuple[str]]:
+        """Pickle by name, as cloudpickle does for modules whose type is exactly ModuleType."""
+        return import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _Package

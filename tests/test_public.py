@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -161,6 +162,13 @@ def test_import_prints_seeds_and_configures_nothing(script, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_functions_that_use_the_package_can_be_sent_to_workers():
+    cloudpickle = pytest.importorskip("cloudpickle")
+    assert pickle.loads(pickle.dumps(hybridopt)) is hybridopt
+    sent = cloudpickle.loads(cloudpickle.dumps(lambda: hybridopt.Cost(settings=2)))
+    assert sent() == hybridopt.Cost(settings=2)
 
 
 def test_subpackages_load_on_first_use():

@@ -1,8 +1,9 @@
 """Benchmarks of simulators and of training, as ratios measured in one run."""
 
 from hybridopt.bench.cluster_suite import ClusterRow, run_cluster
+from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem, ladder, reuploading
-from hybridopt.bench.results import BenchOutcome, write_outcome
+from hybridopt.bench.results import BenchOutcome, write_csv, write_outcome
 from hybridopt.bench.simulators import (
     BenchPlan,
     SimulatorOutcome,
@@ -16,6 +17,8 @@ __all__ = [
     "BenchOutcome",
     "BenchPlan",
     "ClusterRow",
+    "Competitor",
+    "PreparedProblem",
     "Problem",
     "SimulatorOutcome",
     "SimulatorSettings",
@@ -26,5 +29,6 @@ __all__ = [
     "run_cluster",
     "run_simulators",
     "run_training",
+    "write_csv",
     "write_outcome",
 ]

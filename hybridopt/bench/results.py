@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -23,13 +26,14 @@ from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import ClusterRow, cluster_rows
 from hybridopt.bench.figures import bridge_figure, series, time_figure
+from hybridopt.bench.row import Row
 from hybridopt.bench.simulators import MEASURED, SimulatorOutcome
 from hybridopt.bench.training_suite import TrainingOutcome, training_rows
 
-SCHEMA = 2
+SCHEMA = 3
 PACKAGES = (
     "hybridopt-qiskit", "qiskit", "qiskit-aer", "qiskit-machine-learning", "torch", "numpy",
-    "scipy", "pennylane", "pennylane-lightning", "tensorcircuit-ng", "jax", "pyqtorch",
+    "scipy", "pennylane", "pennylane-lightning", "tensorcircuit-ng", "jax", "pyqtorch", "qulacs",
     "dask", "distributed",
 )  # fmt: skip
 
@@ -103,6 +107,31 @@ class BenchOutcome:
         if self.cluster is not None:
             content["cluster"] = [row.as_dict() for row in self.cluster]
         return content
+
+
+def write_csv(rows: Iterable[Row], path: str | Path) -> Path:
+    """Write one line per row, with the names of its fields in the first line.
+
+    Args:
+        rows: Measured rows. The times of single turns are left out; bench.json has them.
+        path: File to write; it is replaced if it exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: If the file is not writable.
+    """
+    lines = [
+        {name: value for name, value in row.as_dict().items() if not isinstance(value, list)}
+        for row in rows
+    ]
+    text = io.StringIO()
+    names = lines[0] if lines else ()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return write_text(Path(path), text.getvalue())
 
 
 def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:

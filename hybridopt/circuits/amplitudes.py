@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Complex128, Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction, ParameterExpression, Reset
+from qiskit.circuit import Instruction, Parameter, ParameterExpression, Reset
 from qiskit.circuit.library import StatePreparation
 from qiskit.exceptions import QiskitError
 
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.instructions import NOT_GATES, qubits_of
+from hybridopt.circuits.multiplexer import append_chain, chain_steps, walsh_hadamard
 
 # the instruction of qiskit-machine-learning, known by its name, as the package is heavy to import
 PARAMETERIZED = "ParameterizedInitialize"
@@ -83,6 +84,31 @@ class AmplitudeInput:
         states = np.zeros((len(rows), 1 << num_qubits), dtype=np.complex128)
         states[:, self.places()] = self.starts(rows)
         return states
+
+    def angles(self, rows: Float64[np.ndarray, "B R"]) -> Float64[np.ndarray, "B angles"]:
+        """Return the angles of `append_preparation` [rad], one less than amplitudes, per sample."""
+        blocks = self.starts(rows)  # norms of blocks of amplitudes; signed at the last level
+        levels = []
+        for _ in self.qubits:
+            zero, one = blocks[:, ::2], blocks[:, 1::2]
+            theta = 2 * np.arctan2(one, zero)
+            columns = [column for column, _ in chain_steps(theta.shape[1].bit_length() - 1)]
+            levels.append(walsh_hadamard(theta)[:, columns] / theta.shape[1])
+            blocks = np.hypot(zero, one)
+        return np.concatenate(levels[::-1], axis=1)
+
+    def append_preparation(self, circuit: QuantumCircuit, angles: Sequence[Parameter]) -> None:
+        """Append rotations that prepare a start state, from the highest qubit to the lowest.
+
+        References:
+            Mottonen et al., arXiv:quant-ph/0407010.
+        """
+        free = iter(angles)
+        for place in reversed(range(len(self.qubits))):
+            controls = self.qubits[place + 1 :]
+            order = [column for column, _ in chain_steps(len(controls))]
+            of_columns = dict(zip(order, free, strict=False))
+            append_chain(circuit, of_columns.__getitem__, controls, self.qubits[place])
 
     def preparation(self, amplitudes: Float64[np.ndarray, " N"]) -> Instruction:
         """Return the gate that prepares a start state from fresh qubits."""

@@ -57,7 +57,7 @@ def find_backend(backend: object) -> BackendV2 | None:
     """Return a backend, given as an instance or by the name of a fake of qiskit-ibm-runtime."""
     if backend is None or isinstance(backend, BackendV2):
         return backend
-    expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane', or None"
+    expected = "a qiskit BackendV2, the name of a fake backend such as 'FakeManilaV2', or None"
     name = _validation.instance("backend", backend, str, expected)
     try:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
@@ -67,7 +67,11 @@ def find_backend(backend: object) -> BackendV2 | None:
             "`hybridopt-qiskit[ibm]`, or use a BackendV2."
         ) from error
     with ignored_warnings():  # some fake backends warn about their error rates
-        known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
+        fakes = FakeProviderForBackendV2().backends()
+    known = {backend.name: backend for backend in fakes}
+    by_class = {type(backend).__name__: backend for backend in fakes}
+    if name in by_class:
+        return by_class[name]
     if name not in known:
         raise ArgumentError(
             f"Unknown fake backend {name!r}. Available: {', '.join(sorted(known))}. Or use a "

@@ -25,6 +25,8 @@ Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
 Rows = Float64[np.ndarray, "B R"]
 SharedRows = Float64[np.ndarray, "S O"]
+RowValues = Float64[np.ndarray, "B P"]  # of P row parameters of a template
+SharedValues = Float64[np.ndarray, "S Q"]
 GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it modulo 1 are all different
 BYTES_PER_STATE_AMPLITUDE = 80  # measured: state, saved copy, numpy copies, probabilities, shots
 
@@ -97,7 +99,7 @@ class Program(ABC):
         """
         return None
 
-    def template_angles(self, rows: Rows, shared: SharedRows) -> tuple[Rows, SharedRows]:
+    def template_angles(self, rows: Rows, shared: SharedRows) -> tuple[RowValues, SharedValues]:
         """Return the values of the parameters of `template` [rad], for tables of a job.
 
         By default, parameters are the angles themselves.
@@ -112,7 +114,12 @@ def fingerprint_of(program: Program) -> str:
 
 
 def template_of(program: Program) -> Template | None:
-    """Return the template of any program, also of one that does not inherit from `Program`."""
+    """Return the template of any program, also of one that does not inherit from `Program`.
+
+    None if the program does not have ``template_angles``, too.
+    """
+    if not callable(getattr(program, "template_angles", None)):
+        return None
     return getattr(program, "template", None)
 
 
@@ -222,10 +229,23 @@ class CircuitProgram(Program):
         shared = ParameterVector("shared", self.num_shared_angles)
         return Template(self._circuit(list(rows), list(shared)), rows, shared)
 
-    @property
-    def template(self) -> Template | None:
-        """Circuit with one parameter per angle; None with amplitudes, which each row prepares."""
-        return self.body if self.amplitudes is None else None
+    @cached_property
+    def template(self) -> Template:
+        """Circuit with one parameter per angle; amplitudes are prepared by rotations."""
+        if self.amplitudes is None:
+            return self.body
+        start = ParameterVector("start", self.num_amplitudes - 1)
+        circuit = QuantumCircuit(self.num_qubits)
+        self.amplitudes.append_preparation(circuit, start)
+        rows = [*start, *self.body.rows[self.num_amplitudes :]]
+        return Template(circuit.compose(self.body.circuit), rows, self.body.shared)
+
+    def template_angles(self, rows: Rows, shared: SharedRows) -> tuple[RowValues, SharedValues]:
+        """Return the values of the parameters of `template` [rad]; those of amplitudes first."""
+        if self.amplitudes is None:
+            return rows, shared
+        others = rows[:, self.num_amplitudes :]
+        return np.concatenate([self.amplitudes.angles(rows), others], axis=1), shared
 
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """Return the circuit at these angles [rad]."""

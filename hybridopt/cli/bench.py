@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from hybridopt import _validation, bench
-from hybridopt._files import output_folder
+from hybridopt._files import check_writable, output_folder
 from hybridopt._streams import progress_console
 from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import cluster_rows
 from hybridopt.bench.peers import PEER_NAMES
+from hybridopt.bench.peers.from_file import is_file_peer
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
@@ -27,7 +28,7 @@ from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 SUITES = ("simulators", "training", "cluster", "all")
-EXACT = "exact"
+EXACT, NONE = "exact", "none"
 Words = list[str] | None
 
 
@@ -43,16 +44,22 @@ def command(
     precision: Annotated[Words, opt(f"Precision: {', '.join(PRECISIONS)}.")] = None,
     batch: Annotated[Words, opt("Batch size, instead of that of the problem.")] = None,
     shots: Annotated[Words, opt(f"Number of shots per setting, or `{EXACT}`.")] = None,
+    noise: Annotated[
+        Words, opt(f"Probability of depolarization after each gate, or `{NONE}`.")
+    ] = None,
     repetitions: Annotated[int | None, opt("Timed calls per row: 7, or 3 with --quick.")] = None,
     seed: Annotated[int, opt("Seed for angles, inputs and shots.")] = 0,
     peers: Annotated[bool, opt("Compare with all installed peers.", "--peers")] = False,
-    peer: Annotated[Words, opt(f"Compare with a peer: {', '.join(PEER_NAMES)}.")] = None,
+    peer: Annotated[
+        Words, opt(f"Compare with a peer: {', '.join(PEER_NAMES)}, or your `file.py:Class`.")
+    ] = None,
     max_seconds: Annotated[float | None, opt("Seconds per row: 10, or 1.5 with --quick.")] = None,
     quick: Annotated[bool, opt("End within a minute.", "--quick")] = False,
     output: Annotated[Path, opt("Folder for the results.")] = Path("results/bench"),
+    csv: Annotated[Path | None, opt("CSV file for the rows of the simulators.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure simulators: gradient rule x method x device x problem x batch x shots.
+    """Measure simulators: gradient rule x method x device x problem x batch x shots x noise.
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
     run the same circuits; each result is checked before it is timed. The suite cluster times jobs
@@ -67,11 +74,19 @@ def command(
             None if text == EXACT else number("shots", text, int, "a whole number, or `exact`")
             for text in split(shots)
         ),
-        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer),
+        noises=tuple(
+            None if text == NONE else number("noise", text, float, "a probability, or `none`")
+            for text in split(noise)
+        ),
+        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer, keep=is_file_peer),
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
     output_folder(output)
     _validation.choice("suite", suite, SUITES)
+    if csv is not None:
+        if suite not in {"simulators", "all"}:
+            raise ArgumentError(f"`csv` must be used with simulators (got suite {suite!r}).")
+        check_writable(csv)
     simulators = training = cluster = None
     with interruptible(), progress_console().status("measuring") as status:
         if suite in {"simulators", "all"}:
@@ -84,6 +99,8 @@ def command(
     outcome = bench.BenchOutcome(simulators, training, cluster)
     with writing(output):
         page = bench.write_outcome(outcome, output)
+        if csv is not None and simulators is not None:
+            bench.write_csv(simulators.rows, csv)
     if as_json:
         print_json(outcome.as_dict())
     else:

@@ -31,5 +31,8 @@ OptimizerName = Annotated[str, opt(f"Name of an optimizer: {', '.join(OPTIMIZERS
 BridgeName = Annotated[str, opt(f"Name of a bridge: {', '.join(BRIDGES)}.")]
 BridgeOptions = Annotated[list[str] | None, opt("Bridge option `key=value`; can be repeated.")]
 Shots = Annotated[int | None, opt("Number of shots per setting; exact by default.")]
+ExecutorName = Annotated[
+    str | None, opt("`fake:FakeManilaV2` or `file.py:function` for the circuits; default Aer.")
+]
 Seed = Annotated[int, opt("Seed for data, weights, order and shots.")]
 Json = Annotated[bool, opt("Print the result as JSON, and nothing else.", "--json")]

@@ -16,7 +16,7 @@ from hybridopt.demo.report import results_dict, table_rows
 
 NOTE = """Test part, one seed. parameters: number of trained parameters. change: largest change of a
 weight by the conversion, read from the circuit.
-No quantum speed-up: without shots, the circuit and its twin compute the same function."""
+No quantum speed-up: without shots and noise, the circuit and its twin compute the same function."""
 
 
 def command(
@@ -29,12 +29,15 @@ def command(
     shots: options.Shots = None,
     shots_per_weight: Annotated[int | None, opt("Shots per weight, on average.")] = None,
     seed: options.Seed = 0,
+    executor: options.ExecutorName = None,
     output: Annotated[Path, opt("Folder for the report.")] = Path("results/run"),
     as_json: options.Json = False,
 ) -> None:
     """Train a network, convert it to a circuit, train it there, convert it back, fine-tune."""
     epochs_of = start_epochs, epochs, fine_tuning_epochs
-    settings = RunSettings(data, network, optimizer, *epochs_of, shots, shots_per_weight, seed)
+    settings = RunSettings(
+        data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor
+    )
     output_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)

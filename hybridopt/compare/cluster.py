@@ -77,16 +77,12 @@ class DaskCluster(Engine):
             number = places[future.key]
             if failure is None:
                 yield number, run
-            elif self._is_killed(future):
+            elif isinstance(failure, TaskLostError):
                 starts = len(self._cluster.client.get_events(plan.topic(number)))
                 if starts >= DEATHS:
                     yield number, plan.failed(number, starts)
-            elif not isinstance(failure, TaskLostError):
+            else:
                 raise failure if isinstance(failure, HybridOptError) else _not_portable(failure)
-
-    def _is_killed(self, future: Any) -> bool:
-        killed = import_module("distributed").KilledWorker
-        return future.status == "error" and isinstance(future.exception(), killed)
 
 
 @dataclass(frozen=True)

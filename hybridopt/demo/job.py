@@ -18,8 +18,9 @@ from hybridopt.bridges import Memory, QuantumNetwork, WeightNetwork, to_classica
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.readout_cache import without_readouts
 from hybridopt.data import Dataset, load_dataset
+from hybridopt.demo.executors import executor_from_text
 from hybridopt.errors import ArgumentError, LimitError
-from hybridopt.execution import AerExecutor, Cost
+from hybridopt.execution import AerExecutor, Cost, Executor
 from hybridopt.nn.network_spec import build_network
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.training import History, fit
@@ -47,6 +48,7 @@ class RunSettings:
     shots: int | None = None  # shots per setting; None is exact
     shots_per_weight: int | None = None  # shots in multiples of the basis states of the index
     seed: int = 0  # seed of all random numbers
+    executor: str | None = None  # text for `executor_from_text`; None is Aer
 
     def __post_init__(self) -> None:
         _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
@@ -55,6 +57,11 @@ class RunSettings:
         for name in ("shots", "shots_per_weight"):
             _validation.optional_integer(name, getattr(self, name), minimum=1)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # the limit of torch
+        if self.executor is not None and self.shots_per_weight is not None:
+            raise ArgumentError(
+                f"`shots_per_weight` must be None for another executor (got "
+                f"{self.shots_per_weight}). Pass `shots`."
+            )
         if self.shots is not None and self.shots_per_weight is not None:
             raise ArgumentError(
                 f"`shots` or `shots_per_weight` must be None (got {self.shots} and "
@@ -117,8 +124,9 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
     untrained = copy.deepcopy(network)
     job = _Job(settings, data, progress)
     job.executor(network)  # checks the number of shots before training
+    device = job.device()
     start = job.stage("classical-start", network, settings.start_epochs, CLASSICAL_LR)
-    quantum = job.converted("memory", network)
+    quantum = job.converted("memory", network, device)
     on_circuit = job.stage("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
     back = to_classical(quantum)
     carried_back = copy.deepcopy(back)
@@ -188,11 +196,22 @@ class _Job:
             shots = self.settings.shots_per_weight << index_qubits(weights)
         return AerExecutor(shots=shots, seed=self.settings.seed)
 
-    def converted(self, bridge: str, network: nn.Module) -> QuantumNetwork:
+    def device(self) -> Executor | None:
+        """Return the executor that the settings name; None for Aer."""
+        if self.settings.executor is None:
+            return None
+        shots, seed = self.settings.shots, self.settings.seed
+        return executor_from_text(self.settings.executor, shots=shots, seed=seed)
+
+    def converted(
+        self, bridge: str, network: nn.Module, executor: Executor | None = None
+    ) -> QuantumNetwork:
         options: dict[str, Any] = {"scale": SCALE, "merge": "epoch"}
         if bridge == "random-subspace":
             options = {"seed": self.settings.seed}
-        return to_quantum(network, bridge, executor=self.executor(network), **options)
+        if executor is not None:
+            options["synthesis"] = "gates"  # a device, and noise, need them
+        return to_quantum(network, bridge, executor=executor or self.executor(network), **options)
 
     def fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:
         history = fit(
@@ -224,8 +243,9 @@ class _Job:
     @torch.no_grad()
     def inference_seconds(self, network: nn.Module) -> float:
         assert self.data.test is not None
+        remote = getattr(getattr(network, "executor", None), "is_remote", False)
         seconds = []
-        for _ in range(INFERENCE_REPETITIONS):
+        for _ in range(1 if remote else INFERENCE_REPETITIONS):  # jobs on a device have a price
             fresh = without_readouts(copy.deepcopy(network)).eval()
             began = time.perf_counter()
             fresh(self.data.test.x)

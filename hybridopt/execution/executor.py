@@ -34,7 +34,8 @@ class Metered(ABC):
     def settings(self) -> dict[str, Any]:
         """Return the settings as plain data: None, numbers, texts, lists, tuples and dicts.
 
-        `hybridopt.save` and checkpoints store them, so they must not contain secrets.
+        `hybridopt.save` and checkpoints store them, so they must not contain secrets. An executor
+        with the numbers of another one, as on a cluster, gives that class as ``"class"``.
         """
         return {"shots": self.shots}
 

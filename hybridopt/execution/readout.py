@@ -72,7 +72,8 @@ class Probabilities:
     @property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal readouts, in all processes."""
-        return digest("probabilities", self.qubits, self.given)
+        correction = [] if self._inverse is None else [self._measured, self._inverse.blocks]
+        return digest("probabilities", self.qubits, self.given, *correction)
 
     @property
     def is_linear(self) -> bool:
@@ -165,7 +166,7 @@ class Probabilities:
     def outcome_weights(self, cotangent: Values) -> Distributions:
         """Return the weight of each outcome in a weighted sum of joint probabilities."""
         assert not self.given
-        return [cotangent]
+        return [cotangent if self._inverse is None else self._inverse.outcome_weights(cotangent)]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""
@@ -224,7 +225,12 @@ class Expectations:
     @property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal strings and coefficients, in all processes."""
-        return digest("expectations", self._content, self._span, self.is_summed)
+        correction: list[object] = []
+        if self._mitigation is not None:
+            mitigation, (device_qubits, busy) = self._mitigation
+            blocks = sorted(mitigation.confusion.items())
+            correction = [blocks, mitigation.default, device_qubits, sorted(busy)]
+        return digest("expectations", self._content, self._span, self.is_summed, *correction)
 
     @cached_property
     def _content(self) -> str:
@@ -254,6 +260,11 @@ class Expectations:
     def is_constant(self) -> bool:
         """Whether the outputs do not depend on the circuit: multiples of the identity."""
         return len(self.strings) == 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the outputs are whole observables, not those of some settings."""
+        return self.is_summed and self._span == (0, None)
 
     @property
     def num_settings(self) -> int:

@@ -51,7 +51,7 @@ def mitigation_for(
     Raises:
         ArgumentTypeError: If an argument has the wrong type.
         ArgumentError: If ``readout_mitigation`` is unknown or missing, or a matrix is not valid.
-        UnsupportedError: If there is no noise, or if it has no readout errors.
+        UnsupportedError: If the noise has no readout errors, or is missing.
     """
     device = None if noise is None else noise.device
     num_qubits = None if device is None else device.num_qubits

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 from torch import nn
 
 from hybridopt._random import isolated
+from hybridopt._user_code import call_in_file
 from hybridopt.data import Dataset
 from hybridopt.errors import ArgumentError
 
@@ -61,18 +60,7 @@ def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
 
 
 def _from_file(path: Path, function: str) -> nn.Module:
-    module_spec = importlib.util.spec_from_file_location(f"hybridopt_user_{path.stem}", path)
-    if not path.is_file() or module_spec is None or module_spec.loader is None:
-        raise ArgumentError(f"The network must be in a Python file that exists (got {path}).")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_spec.name] = module  # needed by dataclasses and pickle
-    try:
-        module_spec.loader.exec_module(module)
-        network = getattr(module, function)()
-    except Exception as error:
-        raise ArgumentError(
-            f"{path}:{function} raised an error ({type(error).__name__}: {error})."
-        ) from error
+    network = call_in_file("network", path, function)
     if not isinstance(network, nn.Module):
         raise ArgumentError(
             f"{path}:{function} must return a torch.nn.Module (got {type(network).__name__})."

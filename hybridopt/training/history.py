@@ -44,8 +44,8 @@ class EpochRecord:
         lr: Learning rate of the first step and the first parameter group; None if unknown.
         steps: Number of steps of the optimizer; None if unknown.
         clipped: Number of steps in which ``clip_grad_norm`` scaled the gradient; None if unknown.
-        standard_error: Root mean square of the standard errors of the outputs of circuit layers, in
-            the forward passes of training and evaluation; None without shots.
+        standard_error: Root mean square of the standard errors of circuit outputs (expectation
+            values, or probabilities in bridges), in the forward passes; None without shots.
         jobs: Number of jobs sent to a service, for training and evaluation.
         service_seconds: Time that the service reported for these jobs [s].
 

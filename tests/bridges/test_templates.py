@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from qiskit import transpile
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter, ParameterVector
 from torch import nn
 
 import hybridopt as ho
 from hybridopt.bridges import Generator, Memory, Mesh
+from hybridopt.circuits.amplitudes import AmplitudeEncoding
 from hybridopt.circuits.program import template_of
 from hybridopt.execution import AerExecutor, Executor
 
@@ -87,6 +89,17 @@ def of_gallery(name):
     return make
 
 
+def amplitudes(executor):
+    w, x = Parameter("w"), ParameterVector("x", 4)
+    circuit = QuantumCircuit(3)
+    circuit.append(AmplitudeEncoding(list(x)), [2, 0])
+    circuit.ry(w, 1)
+    circuit.cx(0, 1)
+    circuit.rx(2 * w, 0)
+    options = {"initial": [0.4], "normalize": True}
+    return ho.CircuitLayer(circuit, list(x), [w], ["ZXY", "YZZ"], executor, **options)
+
+
 USERS = {
     "residual": bridged(Memory()),
     "full": bridged(Memory(form="full")),
@@ -97,6 +110,7 @@ USERS = {
     "reference": bridged(Mesh(readout="reference")),
     "generator": bridged(Generator(depth=2)),
     "layer": of_gallery("data_reuploading"),
+    "amplitudes": amplitudes,
 }
 
 

@@ -52,12 +52,13 @@ def test_settings_match_the_usage_of_the_executor(name):
 
 
 def test_gallery_is_listed(call):
-    assert [row["name"] for row in gallery_dicts()] == circuit_names()
+    expected = gallery_dicts()
+    assert [row["name"] for row in expected] == circuit_names()
     code, out, _ = call("circuits")
     assert code == 0
     assert all(name in out for name in circuit_names())
     listed = json.loads(call("circuits", "--json")[1])
-    assert listed == gallery_dicts()
+    assert listed == expected
     (row,) = [row for row in listed if row["name"] == "zz_feature_map"]
     assert (row["num_qubits"], row["num_inputs"], row["num_weights"]) == (3, 3, 9)
 

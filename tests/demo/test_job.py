@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from hybridopt.demo import RunSettings, run_main_job
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from hybridopt.execution import Cost
 
 STEPS = 4  # 120 training samples of iris in batches of 32
@@ -153,3 +159,53 @@ def test_digits(shots, on_circuit, tuned):
     stages = run_main_job(RunSettings(seed=1, shots_per_weight=shots)).stages
     assert stages[1].test_metric >= on_circuit
     assert stages[2].test_metric >= tuned
+
+
+FILE = """
+import hybridopt as ho
+from qiskit.providers.fake_provider import GenericBackendV2
+
+def noisy():
+    return ho.AerExecutor(noise_model=GenericBackendV2(5, seed=3), shots=500, seed=1)
+
+def network():
+    return 3
+"""
+
+
+@pytest.mark.parametrize("text", ["fake:FakeManilaV2", "devices.py:noisy"])
+def test_the_circuits_run_on_other_executors(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "devices.py").write_text(FILE)
+    settings = RunSettings(
+        data="iris", network="mlp:4-3", epochs=1, fine_tuning_epochs=1, executor=text
+    )
+    outcome = run_main_job(settings)
+    quantum = outcome.stages[1]
+    # 15 weights in 16 places: one setting forward, and two per angle of the chain backward
+    assert quantum.cost.settings == STEPS * (1 + 2 * 16) + 1
+    assert quantum.cost.shots == quantum.cost.settings * (1024 if text.startswith("fake") else 500)
+    # forward, shifts of each step, one evaluation
+    assert quantum.cost.jobs == (2 * STEPS + 1 if text.startswith("fake") else 0)
+    assert 0 < outcome.stages[2].conversion_change <= 0.2  # the angles, and their noisy readout
+    assert outcome.controls[2].cost == Cost()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "named"),
+    [
+        ({"executor": "manila"}, ArgumentError, "`executor` .*'manila'"),
+        ({"executor": "fake:FakeNowhere"}, ArgumentError, "FakeNowhere"),
+        ({"executor": "missing.py:make"}, ArgumentError, "missing.py"),
+        ({"executor": "devices.py:network"}, ArgumentTypeError, "`executor`"),
+        ({"executor": "devices.py:nothing"}, ArgumentError, "nothing"),
+        ({"executor": "devices.py:noisy", "shots": 5}, ArgumentError, "`shots` .*5"),
+        ({"executor": "fake:FakeManilaV2", "shots_per_weight": 5}, ArgumentError, "per_weight"),
+        ({"executor": "fake:FakeManilaV2"}, UnsupportedError, "qubits"),  # 9 qubits for 163 weights
+    ],
+)
+def test_other_texts_of_executors_raise(settings, error, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "devices.py").write_text(FILE)
+    with pytest.raises(error, match=named):
+        run_main_job(RunSettings(**SMALL, **settings))

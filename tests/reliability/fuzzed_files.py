@@ -1,6 +1,7 @@
 """Read many damaged and hostile files in one process, and print how each ended.
 
-Run it as a script: folder, kind of files, number of files. All changes have seeds.
+Run it as a script: folder, then the kinds of files, each with a number of files, as in
+``networks=120``. All changes have seeds.
 """
 
 from __future__ import annotations
@@ -174,24 +175,33 @@ def outcome(read: Callable[[], object]) -> str:
     return "read"
 
 
-def main() -> None:
-    """Print a report as JSON."""
-    folder, kind, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+def peak() -> int:
+    """Return the largest memory of the process until now [bytes]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def report(folder: Path, kind: str, count: int) -> dict[str, Any]:
+    """Return the ends of all files of a kind, and the memory above that of the first."""
     found: collections.Counter[str] = collections.Counter()
     slowest, before = 0.0, 0
     for name, read in KINDS[kind](folder, random.Random(0), count):
-        if not before:  # after all imports
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = before or peak()  # after all imports
         started = time.process_time()
         ended = outcome(read)
         slowest = max(slowest, time.process_time() - started)
         found[ended if ended in {"read", "refused"} else f"{name}: {ended}"] += 1
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-    report = {"outcomes": found, "slowest": slowest, "peak": peak}
-    sys.stdout.write(json.dumps(report))
+    return {"outcomes": found, "slowest": slowest, "peak": peak() - before}
+
+
+def main() -> None:
+    """Print a report for each kind as JSON."""
+    folder, *tasks = sys.argv[1:]
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    pairs = [task.split("=") for task in tasks]
+    reports = {kind: report(Path(folder), kind, int(count)) for kind, count in pairs}
+    sys.stdout.write(json.dumps(reports))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from qiskit.primitives import StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
@@ -15,6 +16,7 @@ from hybridopt.errors import CheckpointError
 from hybridopt.execution import Executor
 from hybridopt.storage.archive import FIRST, read_archive
 from hybridopt.storage.json_codec import from_plain
+from hybridopt.training.checkpoint import _settings_of
 from tests.storage.examples import entangler, mixed
 
 
@@ -124,6 +126,38 @@ def test_every_argument_of_the_executor_is_among_its_settings():
         for name, value in {**device.settings(), "noise_model": None}.items()
         if name not in {"layout", "optimization_level", "seed_transpiler"}
     }
+
+
+@pytest.fixture
+def client():
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": False, "n_workers": 1, "dashboard_address": None}
+    with distributed.Client(**options, set_as_default=False) as client:
+        yield client
+
+
+def test_executor_on_a_cluster_has_the_settings_of_the_executor_in_one_process(client, tmp_path):
+    inner = ho.AerExecutor(noise_model=noisy(), shots=50, seed=4)
+    executor = ho.DaskExecutor(client, inner)
+    assert executor.settings() == {"class": "AerExecutor", **inner.settings()}
+    assert executor.changeable == inner.changeable
+    assert _settings_of(executor) == _settings_of(inner)  # a checkpoint resumes on a cluster
+    path = ho.save(entangler(executor=executor), tmp_path / "layer.ho")
+    (stored,) = json.loads(read_archive(str(path))[FIRST])["executors"]
+    assert stored["class"] == "DaskExecutor"
+    assert from_plain(stored["settings"])["shots"] == 50
+    assert client.scheduler.address.encode() not in path.read_bytes()
+    with pytest.raises(CheckpointError, match=r"class DaskExecutor.*shots=50.*`executor=`"):
+        ho.load(path)
+
+
+def test_executor_of_a_primitive_is_named_with_its_settings(tmp_path):
+    executor = ho.PrimitiveExecutor(StatevectorSampler(seed=1), shots=30, max_jobs=9)
+    path = ho.save(entangler(executor=executor), tmp_path / "layer.ho")
+    pattern = r"class PrimitiveExecutor.*shots=30.*max_jobs=9.*`executor=`"
+    with pytest.raises(CheckpointError, match=pattern):
+        ho.load(path)
+    assert ho.load(path, executor=executor).executor is executor
 
 
 def test_given_executor_replaces_the_stored_one(tmp_path):

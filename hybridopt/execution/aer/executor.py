@@ -155,7 +155,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def usage(self) -> Cost:
-        """Cost since construction, counted when circuits reach Aer."""
+        """Cost since construction, counted when circuits reach Aer.
+
+        The adjoint rule with noise counts its settings, but no runs, as it works in numpy.
+        """
         with self._lock:
             return self._strategies.usage
 
@@ -272,9 +275,8 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         if self.noise is not None:
             with self._lock:
-                circuit, measured = self._strategies.transfer_circuit(program, readout)
-            limit = self.max_memory
-            return DensityAdjoint(circuit, measured, needs, limit, self._count_settings)
+                parts = self._strategies.transfer_circuit(program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
         # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)

@@ -354,6 +354,7 @@ class Strategies:
                 "Amplitudes as inputs must not be used with noise and the adjoint rule. Use angles "
                 "as inputs, or `AerExecutor(noise_model=None)`."
             )
+        readout = self.mitigated(program, readout)
         if self._transfer_circuits is None:
             self._transfer_circuits = TransferCircuits(self._translation("density_matrix"))
         circuit, settings = self._transfer_circuits.of(program, readout.settings(program))

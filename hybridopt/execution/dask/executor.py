@@ -6,7 +6,7 @@ import pickle
 from contextlib import closing
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, ClassVar, Literal, NoReturn, cast
 
 from qiskit import QuantumCircuit
 
@@ -66,7 +66,7 @@ class DaskExecutor(Executor):
         ...     return hybridopt.CircuitLayer(*circuit, executor=executor)
     """
 
-    changeable = AerExecutor.changeable
+    changeable: ClassVar[frozenset[str]] = AerExecutor.changeable
 
     def __init__(
         self, client: object, executor: AerExecutor | None = None, *, timeout: float = TIMEOUT
@@ -160,8 +160,8 @@ class DaskExecutor(Executor):
         return self._cut(job, max(1, len(self._cluster.workers()))).count
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of ``executor``, as the cluster does not change numbers."""
-        return self.executor.settings()
+        """Return class and settings of ``executor``, as the numbers are those of one process."""
+        return {"class": type(self.executor).__name__, **self.executor.settings()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position in the random stream of ``executor``."""

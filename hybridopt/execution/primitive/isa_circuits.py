@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -29,14 +29,16 @@ from hybridopt.circuits.instructions import (
     without_measurements,
 )
 from hybridopt.circuits.physical import PhysicalCircuit, names_of, physical_circuit
-from hybridopt.circuits.program import GOLDEN, Program, template_of
+from hybridopt.circuits.program import GOLDEN, Program, fingerprint_of, template_of
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.transpilation import basis_change_for
 
+MOST_CIRCUITS = 256  # that are kept
 REGISTER = "readout"  # classical register of the outcomes
+Made = TypeVar("Made")
 Table = Float64[np.ndarray, "cells angles"]
 
 
@@ -52,9 +54,7 @@ class IsaCircuit:
     @cached_property
     def fingerprint(self) -> str:
         """Digest in hex; equal for equal circuits, in all processes."""
-        angles = np.arange(1, len(self.columns) + 1) * GOLDEN % 1
-        bound = self.circuit.assign_parameters(angles) if len(angles) else self.circuit
-        return digest("isa", bound, self.places, self.columns)
+        return digest("isa", _bound(self.circuit), self.places, self.columns)
 
     def values(self, table: Table) -> Table | None:
         """Return the values of the parameters; None if the circuit has no parameters."""
@@ -75,10 +75,14 @@ class IsaCircuits:
         self.backend = backend
         self._manager = pass_manager
         self._compact = compact  # without idle qubits, for simulators without a device
-        self._kept = WeakKeyDictionary[Program, IsaCircuit]()
+        # by fingerprint, because copies of a network have programs and circuits of their own
+        self._kept: OrderedDict[str, IsaCircuit] = OrderedDict()
+        self._placed: OrderedDict[object, PhysicalCircuit] = OrderedDict()
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_kept": WeakKeyDictionary()}  # made again after unpickling
+        made_again: dict[str, object] = {"_kept": OrderedDict(), "_placed": OrderedDict()}
+        kept = {key: value for key, value in self.__dict__.items() if key != "manager"}
+        return {**kept, **made_again}
 
     @cached_property
     def manager(self) -> Any:
@@ -96,25 +100,30 @@ class IsaCircuits:
         if circuit.layout is not None:  # transpiled by the user
             if self.backend is not None:
                 Noise(None, self.backend).check_isa(flat)
-            return replace(physical_circuit(circuit, native=self._native(circuit)))
+            return physical_circuit(circuit, native=self._native(circuit))
         self.check_width(circuit.num_qubits)
         if isinstance(self.backend, AerSimulator) and self.backend.coupling_map is None:
             return physical_circuit(circuit, whole=False)
-        placed = self._transpiled(flat)
-        return physical_circuit(circuit, placed, native=self._native(placed))
+
+        def transpiled() -> PhysicalCircuit:
+            placed = self._transpiled(flat)
+            return physical_circuit(circuit, placed, native=self._native(placed))
+
+        return _cached(self._placed, _key_of(flat), transpiled)
 
     def of(self, program: Program) -> IsaCircuit:
         """Return the circuit of a program with free angles, transpiled once."""
-        if program not in self._kept:
-            template = template_of(program)
-            assert template is not None
-            parameters = [*template.rows, *template.shared]
-            column = {parameter: place for place, parameter in enumerate(parameters)}
-            given = getattr(program, "device_qubits", None)
-            circuit, places = self._on_device(template.circuit, given)
-            columns = np.array([column[one] for one in circuit.parameters], dtype=np.int64)
-            self._kept[program] = IsaCircuit(circuit, places, columns)
-        return self._kept[program]
+        return _cached(self._kept, fingerprint_of(program), lambda: self._isa(program))
+
+    def _isa(self, program: Program) -> IsaCircuit:
+        template = template_of(program)
+        assert template is not None
+        parameters = [*template.rows, *template.shared]
+        column = {parameter: place for place, parameter in enumerate(parameters)}
+        given = getattr(program, "device_qubits", None)
+        circuit, places = self._on_device(template.circuit, given)
+        columns = np.array([column[one] for one in circuit.parameters], dtype=np.int64)
+        return IsaCircuit(circuit, places, columns)
 
     def bound(self, program: Program, rows: Table, shared: Table) -> Iterator[IsaCircuit]:
         """Yield the circuits of a program that builds one per cell of the table."""
@@ -190,6 +199,30 @@ class IsaCircuits:
         names = names_of(placed)
         # Aer's own primitives bind tables of angles, in some gates without effect
         return names - NOT_BOUND_BY_AER if isinstance(self.backend, AerSimulator) else names
+
+
+def _bound(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit at angles of which no two are equal, for its fingerprint."""
+    angles = np.arange(1, len(circuit.parameters) + 1) * GOLDEN % 1
+    return circuit.assign_parameters(angles) if len(angles) else circuit
+
+
+def _key_of(circuit: QuantumCircuit) -> object:
+    """Return what identifies a circuit and its parameters; another object each time if nothing."""
+    try:
+        content = digest("circuit", _bound(circuit))
+    except CircuitError:  # such as classical control, which is refused later
+        return object()
+    return content, tuple(circuit.parameters)
+
+
+def _cached(kept: OrderedDict[Any, Made], key: object, make: Callable[[], Made]) -> Made:
+    """Return a cached value; the oldest ones are forgotten."""
+    if key not in kept:
+        kept[key] = make()
+        while len(kept) > MOST_CIRCUITS:
+            kept.popitem(last=False)
+    return kept[key]
 
 
 def without_registers(circuit: QuantumCircuit) -> QuantumCircuit:

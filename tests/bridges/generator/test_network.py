@@ -15,6 +15,7 @@ from torch.nn.utils import parameters_to_vector
 
 import hybridopt as ho
 from hybridopt.bridges import Generator, Twin
+from hybridopt.execution import Result
 from tests.bridges.networks import RECIPES
 
 RULES = ("parameter-shift", "adjoint", "spsa")
@@ -180,7 +181,7 @@ def test_forward_uses_the_result_of_aer(monkeypatch):
     quantum = moved(ho.to_quantum(case.network, "generator"))
     shape = (1, 1, 1 << quantum.num_qubits)
     answer = np.random.default_rng(0).dirichlet(np.ones(shape[-1])).reshape(shape)
-    monkeypatch.setattr(ho.AerExecutor, "run", lambda self, job: answer)
+    monkeypatch.setattr(ho.AerExecutor, "run", lambda self, job: Result(answer))
     weights = ho.to_classical(quantum, readout="circuit")
     torch.testing.assert_close(case.outputs(quantum), case.outputs(weights), rtol=0, atol=1e-14)
     moves = quantum.mapping(torch.from_numpy(answer[0, 0]))

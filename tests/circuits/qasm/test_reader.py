@@ -317,10 +317,10 @@ def test_strange_texts_are_read_or_refused_in_time(text):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_thousands_of_gates(version):
+def test_more_gates_than_levels_of_recursion(version):
     dice = random.Random(1)
     lines = ["qreg q[8];" if version == 2 else "qubit[8] q;"]
-    for k in range(3_000):
+    for k in range(1_200):
         a, b = dice.sample(range(8), 2)
         lines.append(
             (f"rz({dice.random()}) q[{a}];", f"cx q[{a}],q[{b}];", f"ry(pi/{k + 1}.0) q[{b}];")[
@@ -328,15 +328,15 @@ def test_thousands_of_gates(version):
             ]
         )
     text = (HEAD_2 if version == 2 else HEAD) + "\n".join(lines)
-    assert read(text).circuit.size() == 3_000
+    assert read(text).circuit.size() == 1_200
 
 
 def test_damaged_files_are_read_or_refused(capfd):
-    """Three hundred files with letters lost and added never raise a foreign error."""
+    """A hundred and fifty files with letters lost and added never raise a foreign error."""
     dice = random.Random(5)
     refused = 0
     texts = [path.read_text("utf-8") for path in GALLERY] + [CIRQ, PYTKET, OLD_QISKIT, BRAKET]
-    for _ in range(300):
+    for _ in range(150):
         text = dice.choice(texts)
         for _ in range(dice.randint(1, 3)):
             place, lost = dice.randrange(len(text)), dice.choice([0, 0, 1, 3, 10])
@@ -345,5 +345,5 @@ def test_damaged_files_are_read_or_refused(capfd):
             read(text)
         except CircuitError as error:
             refused += "line" in str(error)
-    assert refused > 120
+    assert refused > 60
     assert capfd.readouterr() == ("", "")

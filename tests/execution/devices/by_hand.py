@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -58,28 +58,37 @@ def _given(cell: Cell, measured: bool) -> QuantumCircuit:
 
 @dataclass(frozen=True)
 class Reference:
-    """Expected values at the base angles, and their derivatives."""
+    """Expected numbers of a cell; each kind is computed when a test first asks for it."""
 
-    values: np.ndarray  # shape (observables,)
-    slopes: np.ndarray  # (observables, x w0 w1)
-    probabilities: np.ndarray  # of all qubits of the virtual circuit
+    cell: Cell
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """Values at the base angles, shape ``(observables,)``."""
+        return self._values([VALUES])[0]
+
+    @cached_property
+    def slopes(self) -> np.ndarray:
+        """Derivatives of the values, shape ``(observables, x w0 w1)``."""
+        moves = [(parameter, sign * STEP) for parameter in (X, *W) for sign in (1, -1)]
+        values = self._values([{**VALUES, one: VALUES[one] + move} for one, move in moves])
+        return ((values[::2] - values[1::2]) / (2 * STEP)).T
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Probabilities of all outcomes of the qubits of the virtual circuit."""
+        placed = _as_qiskit_places_it(self.cell, measured=True)
+        every = tuple((qubit, "Z") for qubit in range(self.cell.virtual.num_qubits))
+        return _run(self.cell, placed, [(VALUES, every)])[0]
+
+    def _values(self, points: Sequence[Mapping[Parameter, float]]) -> np.ndarray:
+        placed = _as_qiskit_places_it(self.cell, measured=False)
+        labels = OBSERVABLES[self.cell.circuit]
+        tables = _run(self.cell, placed, [(p, _letters(one)) for p in points for one in labels])
+        return np.array([_parity(table) for table in tables]).reshape(len(points), len(labels))
 
 
-@cache
-def reference(cell: Cell) -> Reference:
-    """Return the expected values of a cell, computed once for all tests."""
-    placed = _as_qiskit_places_it(cell, measured=False)
-    labels = OBSERVABLES[cell.circuit]
-    points = [dict(VALUES)]
-    for parameter in (X, *W):
-        points += [{**VALUES, parameter: VALUES[parameter] + sign * STEP} for sign in (1, -1)]
-    jobs = [(point, label) for point in points for label in labels]
-    tables = _run(cell, placed, [(p, _letters(label)) for p, label in jobs])
-    values = np.array([_parity(table) for table in tables]).reshape(len(points), len(labels))
-    sampled = _as_qiskit_places_it(cell, measured=True)
-    every = tuple((qubit, "Z") for qubit in range(cell.virtual.num_qubits))
-    (probabilities,) = _run(cell, sampled, [(VALUES, every)])
-    return Reference(values[0], ((values[1::2] - values[2::2]) / (2 * STEP)).T, probabilities)
+reference = cache(Reference)  # one for all tests
 
 
 def _as_qiskit_places_it(cell: Cell, *, measured: bool) -> QuantumCircuit:

@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float64
 
-Vectors = Float64[np.ndarray, "m size"]  # index with one digit of base 4 per qubit, qubit 0 lowest
-Matrices = Float64[np.ndarray, "*m d d"]  # one for all vectors, or one per vector
+# rows, which may be one for all samples; the index has a digit of base 4 per qubit, qubit 0 lowest
+Vectors = Float64[np.ndarray, "_ size"]
+Matrices = Float64[np.ndarray, "*each d d"]  # one for all vectors, or one per vector
 Grouped = Float64[np.ndarray, "m left d right"]
 
 
@@ -63,7 +64,7 @@ def apply(matrices: Matrices, vectors: Vectors, place: Place) -> Vectors:
 
 def contract(
     left: Vectors, right: Vectors, place: Place, *, per_vector: bool
-) -> Float64[np.ndarray, "*m d d"]:
+) -> Float64[np.ndarray, "*each d d"]:
     """Return the derivative of ``left @ M @ right`` with respect to M on some qubits.
 
     The sum is over all vectors, or the result has one matrix per vector.

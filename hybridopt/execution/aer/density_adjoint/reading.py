@@ -79,8 +79,8 @@ def _measured(qubits: tuple[int, ...], steps: Sequence[Step], model: NoiseModel)
 
 
 def _check_passes(model: NoiseModel) -> None:
-    for noise_pass in model._custom_noise_passes:
-        if not isinstance(noise_pass, LocalNoisePass):
+    for noise_pass in model._custom_noise_passes or ():
+        if type(noise_pass).run is not LocalNoisePass.run:
             raise UnsupportedError(
                 "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule "
                 f'(got {type(noise_pass).__name__}). Use `gradient="parameter-shift"`.'

@@ -53,6 +53,7 @@ class DensityAdjoint(ForwardRecord):
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs, and keep the density matrices if they fit."""
+        rows, shared = within_period(rows), within_period(shared)
         self._angles, self._kept = (rows.copy(), shared.copy()), {}
         result = np.empty((len(shared), len(rows), self._readout.num_outputs))
         size, stride = self._size(len(rows))
@@ -67,6 +68,7 @@ class DensityAdjoint(ForwardRecord):
 
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
+        rows, shared = within_period(rows), within_period(shared)
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         size, stride = self._size(len(rows))
@@ -81,7 +83,6 @@ class DensityAdjoint(ForwardRecord):
         return by_rows * self._needs[0], by_shared * self._needs[1]
 
     def _pass(self, rows: Rows, shared: SharedRow, stride: int) -> _Pass:
-        rows, (shared,) = within_period(rows), within_period(shared[None])
         return _Pass(self._circuit, self._readout, (rows, shared), self._wanted, stride)
 
     def _size(self, samples: int) -> tuple[int, int]:

@@ -50,6 +50,20 @@ def test_every_gate_against_parameter_shift(name):
     check_slopes(layer, x, cotangent)
 
 
+@pytest.mark.parametrize("observables", [["ZIX", "YIZ"], None, Probabilities((2, 0))])
+def test_corrected_readout_errors(observables):
+    executor = AerExecutor(noise_model=many_errors(), readout_mitigation="inverse")
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.rx(X[qubit], qubit)
+        circuit.cx(qubit, (qubit + 1) % 3)
+        circuit.ry(W[qubit], qubit)
+    layer = CircuitLayer(circuit, X[:3], W[:3], observables, executor, initial=[0.3, -1.0, 2.0])
+    x = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
+    cotangent = torch.linspace(-1, 2, 2 * layer.out_features, dtype=torch.float64).reshape(2, -1)
+    check_slopes(layer, x, cotangent)
+
+
 @pytest.mark.parametrize("readout", [None, Probabilities((2, 0))])
 @pytest.mark.parametrize("name", ["controlled_rotations", "pauli_rotations"])
 def test_tables_of_angles_have_the_values_of_aer(name, readout):
@@ -57,7 +71,7 @@ def test_tables_of_angles_have_the_values_of_aer(name, readout):
     job = job_of(name, num_rows=5, num_shared=2, whole=False, readout=readout)
     job = replace(job, rows=10 * job.rows)  # beyond one period
     found = executor.adjoint(job.program, job.readout, (True, True)).values(job.rows, job.shared)
-    np.testing.assert_allclose(found, executor.run(job), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, executor.run(job).values, rtol=0, atol=1e-12)
 
 
 def inputs_first() -> QuantumCircuit:
@@ -124,10 +138,22 @@ def test_a_step_counts_settings_and_no_runs(aer_calls):
     assert executor.usage.settings == 4 * len(layer.readout.settings(layer.program))
     assert executor.usage.runs == sum(aer_calls) == 0
     assert layer.step_cost(4, input_gradient=True) == executor.usage
+    values = layer(x)
     with torch.no_grad():
-        layer(x)
-    assert executor.usage.runs > 0
+        assert torch.equal(layer(x), values)
+    assert aer_calls == []
+    layer.gradient = create("parameter-shift")
+    torch.testing.assert_close(layer(x), values, rtol=0, atol=1e-12)
     assert aer_calls
+
+
+def test_plans_say_that_aer_does_not_run_and_recommend_the_rule(aer_calls):
+    layer = layer_of("pauli_rotations", executor=AerExecutor(noise_model=many_errors()))
+    assert 'gradient="adjoint"' in layer.explain(4)
+    layer.gradient = create("adjoint")
+    assert "Aer does not run the backward pass" in layer.explain(4)
+    assert 'gradient="adjoint"' not in layer_of("pauli_rotations").explain(4)
+    assert aer_calls == []
 
 
 def test_second_derivatives_run_shifted_circuits():
