@@ -1,6 +1,6 @@
 """Training for a noisy device: ideal, with noise, or ideal first and the last quarter with noise.
 
-A dressed circuit of two qubits learns a function of two variables, sin(2 a) cos(b). All trained
+A dressed circuit of three qubits learns a function of two variables, sin(2 a) cos(b). All trained
 networks are judged under the noise of one fake device, without and with mitigation of its readout
 errors. The number of training steps is varied, because it may change the order of the methods.
 Expectation values are those of infinitely many shots. Everything runs on a simulator.
@@ -36,11 +36,11 @@ INK, GREY, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 class Plan:
     """Sizes of the experiment."""
 
-    epochs: Sequence[int] = (5, 15)
+    epochs: Sequence[int] = (5, 20)
     seeds: int = 5
     depth: int = 3
-    train: int = 40
-    test: int = 120
+    train: int = 60
+    test: int = 140
 
 
 QUICK = Plan(epochs=(4,), seeds=2, depth=1, train=20, test=20)
@@ -56,7 +56,6 @@ class Row:
     seed: int
     trained_r2: float
     judged_r2: float
-    training_settings: int
     training_seconds: float
     judging_settings: int
 
@@ -86,7 +85,7 @@ def points(plan: Plan) -> ho.Dataset:
 def studies(plan: Plan, device: BackendV2) -> dict[tuple[int, str], ho.Study]:
     """Return the study of each number of steps and each judge."""
     data = points(plan)
-    network = partial(ho.DressedCircuit, 2, 1, num_qubits=2, depth=plan.depth)
+    network = partial(ho.DressedCircuit, 2, 1, num_qubits=3, depth=plan.depth, gradient="adjoint")
     found = {}
     for epochs in plan.epochs:
         for name, options in JUDGES.items():
@@ -105,7 +104,7 @@ def rows_of(found: dict[tuple[int, str], ho.Study]) -> list[Row]:
     return [
         Row(
             steps, judge, run.method, run.seed, run.trained_metric, run.test_metric,
-            run.settings, run.training_seconds, run.judging_settings,
+            run.training_seconds, run.judging_settings,
         )
         for (steps, judge), study in found.items()
         for run in study.runs

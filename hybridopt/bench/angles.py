@@ -1,4 +1,4 @@
-"""Angles of a circuit as a table of numbers, for simulators that differentiate by angles."""
+"""Angles of a circuit as a table of numbers, for simulators without expressions."""
 
 from __future__ import annotations
 

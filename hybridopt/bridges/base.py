@@ -21,7 +21,7 @@ from hybridopt._copies import check_no_tensor_hooks, copy_state
 from hybridopt._modules import check_has_values, check_module, check_unwrapped
 from hybridopt.bridges.weight_structure import check_carried, fixed_entries
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
-from hybridopt.execution import AerExecutor, Cost, Executor, Job
+from hybridopt.execution import Cost, Executor, Job
 from hybridopt.execution.executor import Lowering
 from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import GradientRule
@@ -307,7 +307,7 @@ class FormulaStream(RandomStream):
                 "`executor` must be without noise, because a twin has no formula for gate noise. "
                 "Leave out `noise_model`."
             )
-        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
+        return cls(executor.shots, getattr(executor, "seed", None))
 
 
 def check_no_options(bridge: Bridge, options: Mapping[str, Any]) -> None:

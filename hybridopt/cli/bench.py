@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from hybridopt import _validation, bench
 from hybridopt._files import check_writable, output_folder
 from hybridopt._streams import progress_console
 from hybridopt.bench import tables
+from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
+from hybridopt.bench.cluster_suite import cluster_rows
 from hybridopt.bench.peers import PEER_NAMES
 from hybridopt.bench.peers.from_file import is_file_peer
 from hybridopt.bench.problem import BUILDERS
@@ -24,7 +27,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
-SUITES = ("simulators", "training", "all")
+SUITES = ("simulators", "training", "cluster", "all")
 EXACT, NONE = "exact", "none"
 Words = list[str] | None
 
@@ -59,7 +62,8 @@ def command(
     """Measure simulators: gradient rule x method x device x problem x batch x shots x noise.
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
-    run the same circuits; each result is checked before it is timed.
+    run the same circuits; each result is checked before it is timed. The suite cluster times jobs
+    on 1, 2 and 4 Dask workers of this machine.
     """
     settings = bench.SimulatorSettings(
         problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
@@ -80,17 +84,19 @@ def command(
     output_folder(output)
     _validation.choice("suite", suite, SUITES)
     if csv is not None:
-        if suite == "training":
-            raise ArgumentError("`csv` must be used with simulators (got suite 'training').")
+        if suite not in {"simulators", "all"}:
+            raise ArgumentError(f"`csv` must be used with simulators (got suite {suite!r}).")
         check_writable(csv)
-    simulators = training = None
+    simulators = training = cluster = None
     with interruptible(), progress_console().status("measuring") as status:
-        if suite != "training":
+        if suite in {"simulators", "all"}:
             plan = bench.make_plan(settings)
             simulators = bench.run_simulators(settings, plan, report=status.update)
-        if suite != "simulators":
+        if suite in {"training", "all"}:
             training = bench.run_training(quick=quick, report=status.update)
-    outcome = bench.BenchOutcome(simulators, training)
+        if suite == "cluster" or (suite == "all" and find_spec("distributed")):
+            cluster = bench.run_cluster(quick=quick, report=status.update)
+    outcome = bench.BenchOutcome(simulators, training, cluster)
     with writing(output):
         page = bench.write_outcome(outcome, output)
         if csv is not None and simulators is not None:
@@ -138,6 +144,10 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
             console.print(plain_table(tables.GOAL_HEADER, findings, title="goals", left=every))
         for note in (*outcome.simulators.notes, *tables.left_out(rows)):
             console.print(Text(note, style="dim"))
+    if outcome.cluster is not None:
+        on_cluster = cluster_rows(outcome.cluster)
+        every = range(len(CLUSTER_HEADER))
+        console.print(plain_table(CLUSTER_HEADER, on_cluster, title="jobs on clusters", left=every))
     if outcome.training is not None:
         title = "training and the memory bridge"
         header, training = training_rows(outcome.training)

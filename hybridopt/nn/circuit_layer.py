@@ -215,7 +215,9 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         """Return the plan for a batch and for its gradient; see `RunsCircuits.explain`."""
         batch_size = self._samples(batch_size)
         program = self.program
-        lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
+        by_rule = self.gradient.inference_memory(self._evaluation()) is not None
+        where = "computed by the rule below, not by Aer. An equal job on Aer: " if by_rule else ""
+        lines = [f"Forward: {where}{self._explain_job(batch_size, 1)}"]
         lines += explain_placement(self._compiled().physical, program)
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         for kind, samples, tables in (

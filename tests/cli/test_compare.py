@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
+from distributed import LocalCluster
 
 import hybridopt as ho
 from hybridopt.compare import runner
@@ -53,6 +55,19 @@ def test_a_folder_of_another_comparison_needs_force(tmp_path, call):
     assert len(list((tmp_path / "runs").iterdir())) == 6
 
 
+def test_a_cluster_gives_the_runs_of_one_process(tmp_path, call):
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False}
+    studies = []
+    with LocalCluster(**options, dashboard_address=":0", silence_logs=logging.CRITICAL) as cluster:
+        at = ["--scheduler", cluster.scheduler_address]
+        for place, more in (("alone", ["--workers", "1"]), ("spread", at)):
+            code, out, _ = call(*SMALL[:-2], *more, "--json", "--output", tmp_path / place)
+            assert code == 0
+            studies.append(json.loads(out)["runs"])
+    for one, other in zip(*studies, strict=True):
+        assert (one["test_loss"], one["settings"]) == (other["test_loss"], other["settings"])
+
+
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -63,6 +78,7 @@ def test_a_folder_of_another_comparison_needs_force(tmp_path, call):
         (["--control", "sgd"], "'sgd'"),
         (["--shots", "0"], "`shots`"),
         (["--resume", "no"], "`resume`"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "`--workers`"),
     ],
 )
 def test_bad_options_are_refused(options, message, tmp_path, refused):

@@ -196,8 +196,8 @@ def deadly(folder):
 
 @pytest.mark.slow
 def test_a_run_whose_worker_dies_three_times_is_a_failed_run(processes, tmp_path):
-    study = quick(client=processes, network=deadly(tmp_path), methods=["adam"], seeds=3)
-    alone = quick(network=lambda: nn.Linear(4, 3), methods=["adam"], seeds=3)
+    study = quick(client=processes, network=deadly(tmp_path), methods=["adam"])
+    alone = quick(network=lambda: nn.Linear(4, 3), methods=["adam"])
     (failure,) = study.failures
     assert (failure.method, failure.seed) == ("adam", 1)
     assert "3 workers died" in failure.error

@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "compare --method adam --method sgd --seeds 1": "`seeds`",
     "compare --method adam --method sgd --budget '5 parsecs'": "budget 'parsecs'",
     "compare --method adam --method sgd --control rmsprop": "`control` must be one of",
+    "compare --method adam --workers 2 --scheduler tcp://127.0.0.1:1": "`--workers`",
     "compare --method adam --method sgd --shots 0": "`shots` must be at least 1",
     "convert": "Missing argument 'source'",
     "convert none.pt --to out.ho --network mlp:3-3": "existing file (got none.pt)",

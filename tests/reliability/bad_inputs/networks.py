@@ -63,9 +63,31 @@ NETWORKS: Bad = {
             lambda _: ho.compare(net(), (X, Y), methods=["adam"], seeds=0),
             "`seeds` must be at least 2",
         ),
+        "compare: judge without circuits": (
+            lambda _: ho.compare(net(), (X, Y), methods=["adam"], judge=ho.AerExecutor()),
+            "`judge` must be None",
+        ),
+        "compare: executor without circuits": (
+            lambda _: ho.compare(
+                net(), (X, Y), methods=[ho.Method("adam", executor=ho.AerExecutor())]
+            ),
+            "Method 'adam': `executor` must be None",
+        ),
         "recommend: no network": (lambda _: ho.recommend(None, (X, Y)), "Function `network`"),
     },
     ArgumentTypeError: {
+        "compare: client": (
+            lambda _: ho.compare(net(), (X, Y), methods=["adam"], client="tcp://here:8786"),
+            "`client` must be a distributed.Client",
+        ),
+        "compare: judge": (
+            lambda _: ho.compare(net(), (X, Y), methods=["memory"], judge="FakeManilaV2"),
+            "`judge` must be an executor",
+        ),
+        "Method: schedule": (
+            lambda _: ho.Method("memory", executor=[ho.AerExecutor()]),
+            "`executor` must be an executor or a list of pairs",
+        ),
         "to_quantum: no network": (
             lambda _: ho.to_quantum(None),
             "`network` must be a torch.nn.Module (got None",
