@@ -119,7 +119,7 @@ def test_quick(tmp_path, monkeypatch):
     monkeypatch.setattr(simulators, "QUICK", ("ladder:2-2-2", "ladder:3-3-2"))
     monkeypatch.setattr(simulators, "WITH_SHOTS", (("ladder:2-2-2", 20),))
     monkeypatch.setattr(simulators, "WITH_NOISE", (("ladder:2-2-2", 0.1),))
-    result = run("bench", "--quick", "--json", "--output", tmp_path)
+    result = run("bench", "--quick", "--max-seconds", "60", "--json", "--output", tmp_path)
     content = json.loads(result.stdout)["simulators"]
     assert [row["repetitions"] for row in content["rows"]] == [3] * len(content["rows"])
     assert content["settings"]["quick"] is True
