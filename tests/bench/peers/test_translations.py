@@ -132,7 +132,7 @@ def test_a_circuit_without_inputs():
 
 def test_names():
     assert {"pennylane-default", "pennylane-lightning", "qiskit-estimator", "qiskit-estimator-aer",
-            "pennylane-mixed", "qiskit-sampler", "tensorcircuit", "pyqtorch", "qulacs",
+            "qiskit-sampler", "tensorcircuit", "pyqtorch", "qulacs",
             "mindquantum"} == set(PEER_NAMES)  # fmt: skip
     lightning = [one.rule for one in PEERS if one.key == "pennylane-lightning"]
     assert lightning == ["adjoint", "parameter-shift"]
