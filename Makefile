@@ -58,6 +58,18 @@ notebooks: $(READY)
 bench: $(READY)
 	$(BIN)/hybridopt bench --suite all --peers --output results/bench
 
+# Peers that no extra can install: MindQuantum pins an old rich. It runs in a process of its own.
+.PHONY: peers
+peers: $(VENV)/peers/mindquantum
+$(VENV)/peers/mindquantum: $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --target $@ "mindquantum==0.12.0"
+
+# The table of times and the picture of README.md.
+.PHONY: speed
+speed: peers
+	$(BIN)/hybridopt bench --peers --output results/bench
+	$(BIN)/python tools/speed_table.py results/bench
+
 .PHONY: clean
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

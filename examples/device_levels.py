@@ -5,10 +5,11 @@ values are compared with exact ones. A chain of CX needs few gates; with CX on a
 transpiler must add swaps. Readout errors stay, or are corrected by `readout_mitigation="inverse"`.
 In the limit of many shots, only the error of the noise remains.
 
-The second table has the options of IBM's client-side estimator on one device: twirled readout
-(TREX), dynamical decoupling (DD), twirled gates and extrapolation to zero noise (ZNE).
+The second table has the primitives of IBM on one device, at level 1: the sampler in a
+`PrimitiveExecutor`, and the estimator with twirled readout (TREX), dynamical decoupling (DD),
+twirled gates and extrapolation to zero noise (ZNE).
 
-    python examples/device_levels.py            # about 3 minutes on one core
+    python examples/device_levels.py            # about 5 minutes on one core
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_ibm_runtime import fake_provider
 from qiskit_ibm_runtime.executor_estimator import EstimatorV2
+from qiskit_ibm_runtime.executor_sampler import SamplerV2
 from rich.progress import track
 
 import hybridopt as ho
+from hybridopt.execution import Executor
 
 NUM_QUBITS = 4
 OBSERVABLES = ["IIIZ", "IIZI", "IZII", "ZIII", "IIZZ", "IZZI", "ZZII", "IIXX", "IXXI", "XXII"]
@@ -43,7 +46,9 @@ LEVELS = (0, 1, 2, 3)
 CORRECTIONS = (None, "inverse")
 INK, COLORS = "#1f2933", {None: "#b45309", "inverse": "#2563eb"}
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "plain": (),
+    "sampler, not corrected": (),
+    "sampler, inverse": ("inverse",),
+    "estimator, not corrected": (),
     "TREX": ("TREX",),
     "DD": ("DD",),
     "twirled gates": ("twirled gates",),
@@ -61,13 +66,20 @@ class Plan:
     levels: tuple[int, ...] = LEVELS
     shots: tuple[int | None, ...] = (250, 4000, None)
     options: tuple[str, ...] = tuple(OPTIONS)
-    estimator_shots: int = 4096
+    option_shots: int = 4096
     seeds: int = 5
     samples: int = 6  # sets of angles per seed
 
 
 QUICK = Plan(
-    ("FakeManilaV2",), ("chain",), (0, 3), (100, None), ("plain", "TREX"), 128, seeds=2, samples=2
+    ("FakeManilaV2",),
+    ("chain",),
+    (0, 3),
+    (100, None),
+    ("sampler, inverse", "TREX"),
+    128,
+    seeds=1,
+    samples=2,
 )
 
 
@@ -79,7 +91,7 @@ class Row:
         device: Name of the fake device.
         circuit: ``"chain"`` or ``"all pairs"``.
         level: Optimization level of the transpiler.
-        correction: Correction of readout errors, or options of IBM's estimator.
+        correction: Correction of readout errors, or options of IBM's primitives.
         shots: Number of shots per setting; None for the limit of many shots.
         seed: Seed for angles, transpiler and shots.
         error: Root mean square error over angles and observables.
@@ -111,9 +123,7 @@ def angles_of(circuit: QuantumCircuit, samples: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(generator.uniform(-np.pi, np.pi, (samples, circuit.num_parameters)))
 
 
-def values_of(
-    circuit: QuantumCircuit, angles: torch.Tensor, executor: ho.AerExecutor
-) -> torch.Tensor:
+def values_of(circuit: QuantumCircuit, angles: torch.Tensor, executor: Executor) -> torch.Tensor:
     """Return the expectation values, shape (samples, observables)."""
     parameters = list(circuit.parameters)
     with torch.no_grad():
@@ -158,7 +168,7 @@ def estimator_of(device: BackendV2, options: Sequence[str]) -> EstimatorV2:
 
 
 def run_options(plan: Plan, device: BackendV2, name: str, seed: int) -> Iterator[Row]:
-    """Yield one row per set of options of IBM's estimator, at optimization level 1."""
+    """Yield one row per set of options of IBM's primitives, at optimization level 1."""
     circuit = circuit_of(name)
     angles = angles_of(circuit, plan.samples, seed)
     exact = values_of(circuit, angles, ho.AerExecutor()).numpy()
@@ -166,14 +176,22 @@ def run_options(plan: Plan, device: BackendV2, name: str, seed: int) -> Iterator
     isa = manager.run(circuit)
     observables = [[SparsePauliOp(label).apply_layout(isa.layout)] for label in OBSERVABLES]
     for options in plan.options:
-        estimator = estimator_of(device, OPTIONS[options])
         started = time.process_time()
-        pub = (isa, observables, angles.numpy())
-        (result,) = estimator.run([pub], precision=plan.estimator_shots**-0.5).result()
+        if options.startswith("sampler"):
+            executor = ho.PrimitiveExecutor(
+                SamplerV2(mode=device), pass_manager=manager, shots=plan.option_shots,
+                readout_mitigation="inverse" if "inverse" in OPTIONS[options] else None,
+            )  # fmt: skip
+            values = values_of(circuit, angles, executor).numpy()
+        else:
+            estimator = estimator_of(device, OPTIONS[options])
+            pub = (isa, observables, angles.numpy())
+            (result,) = estimator.run([pub], precision=plan.option_shots**-0.5).result()
+            values = result.data.evs.T
         seconds = time.process_time() - started
-        error = float(np.sqrt(np.mean((result.data.evs.T - exact) ** 2)))
+        error = float(np.sqrt(np.mean((values - exact) ** 2)))
         yield Row(
-            type(device).__name__, name, 1, options, plan.estimator_shots, seed, error,
+            type(device).__name__, name, 1, options, plan.option_shots, seed, error,
             two_qubit_gates(isa), isa.depth(), seconds,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-UNDECLARED = {"markupsafe"}  # belongs to jinja2
+UNDECLARED = {"markupsafe", "mindquantum"}  # belongs to jinja2; installed by `make peers`
 MODULES = {"sklearn": "scikit-learn", "tensorcircuit": "tensorcircuit-ng"}
 
 

@@ -1,7 +1,9 @@
 """Benchmarks of simulators and of training, as ratios measured in one run."""
 
+from hybridopt.bench.cluster_suite import ClusterRow, run_cluster
+from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem, ladder, reuploading
-from hybridopt.bench.results import BenchOutcome, write_outcome
+from hybridopt.bench.results import BenchOutcome, write_csv, write_outcome
 from hybridopt.bench.simulators import (
     BenchPlan,
     SimulatorOutcome,
@@ -14,6 +16,9 @@ from hybridopt.bench.training_suite import TrainingOutcome, run_training
 __all__ = [
     "BenchOutcome",
     "BenchPlan",
+    "ClusterRow",
+    "Competitor",
+    "PreparedProblem",
     "Problem",
     "SimulatorOutcome",
     "SimulatorSettings",
@@ -21,7 +26,9 @@ __all__ = [
     "ladder",
     "make_plan",
     "reuploading",
+    "run_cluster",
     "run_simulators",
     "run_training",
+    "write_csv",
     "write_outcome",
 ]

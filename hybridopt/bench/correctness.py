@@ -1,8 +1,4 @@
-r"""Dense twin of a problem, and the comparison of simulators with it before they are timed.
-
-The twin computes values and gradient in numpy. Gates are the matrices of Qiskit, and their
-derivatives are finite differences of these matrices, exact to about 1e-13. No gate and no gradient
-rule of a simulator is used.
+r"""Comparison of simulators with the dense twin, before they are timed.
 
 The deviation of an exact result is its largest error, relative to the largest possible value of
 the sum of the outputs.
@@ -26,124 +22,17 @@ error due to shots is :math:`\sqrt 3 / c` times larger.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from jaxtyping import Complex128, Float64
-from qiskit.circuit.library import get_standard_gate_name_mapping
 
+from hybridopt.bench.dense_twin import Reference
 from hybridopt.bench.peers.competitor import RANDOM, Competitor
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_function, flatten
 from hybridopt.gradients.spsa import SHOTS_PERTURBATION
 
 MAX_STANDARD_ERRORS = 5.0  # largest deviation of a sampled result that passes
 EXACT_UNIT, SHOTS_UNIT = "relative", "standard errors"
-STANDARD = frozenset(get_standard_gate_name_mapping())
-States = Complex128[np.ndarray, "B dim"]
-Matrices = Complex128[np.ndarray, "_ d d"]
-LARGEST_GATE = 4  # qubits
-STEP = 0.02  # [rad]; the error of the difference below is STEP^6 / 140, rounding 1e-16 / STEP
-WEIGHTS = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))  # central difference of sixth order
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Values and derivatives that a simulator should return."""
-
-    values: Float64[np.ndarray, "B K"]  # outputs of every sample
-    gradient: Float64[np.ndarray, " P"]  # of the sum of outputs, averaged over the samples
-    slopes: Float64[np.ndarray, "B P"]  # norm of d(angles)/d(weight), per sample and weight
-    steepness: Float64[np.ndarray, " B"]  # norm of d(outputs)/d(angles), per sample
-
-
-def reference(
-    problem: Problem, x: Float64[np.ndarray, "B I"], w: Float64[np.ndarray, " P"]
-) -> Reference:
-    """Return values and gradient at inputs x and weights w, both in radians.
-
-    Example:
-        >>> from hybridopt.bench.problem import ladder
-        >>> twin = reference(ladder(2, 2), np.zeros((1, 2)), np.array([0.3, 0.5]))
-        >>> bool(np.isclose(twin.values[0, 0], np.cos(0.5)))  # CX maps ZZ to Z of qubit 1
-        True
-    """
-    steps = [_step(part, problem, x, w) for part in flatten(problem.circuit, _has_matrix)]
-    states = np.zeros((len(x), 2**problem.num_qubits), dtype=complex)
-    states[:, 0] = 1
-    for qubits, matrix, _ in steps:
-        states = _apply(states, matrix, qubits)
-    images = [(op.to_matrix(sparse=True) @ states.T).T for op in problem.observables]
-    values = np.stack([np.einsum("bi,bi->b", states.conj(), im).real for im in images], axis=1)
-    gradient = np.zeros((len(x), len(w)))
-    slopes = np.zeros_like(gradient)
-    steepness = np.zeros(len(x))
-    costates = np.sum(images, axis=0)
-    for qubits, matrix, derivatives in reversed(steps):
-        inverse = matrix.conj().swapaxes(1, 2)
-        states = _apply(states, inverse, qubits)
-        for derivative, by_weights in derivatives:
-            moved = _apply(states, derivative, qubits)
-            by_angle = 2 * np.einsum("bi,bi->b", costates.conj(), moved).real
-            gradient += by_angle[:, None] * by_weights
-            slopes += by_weights**2
-            steepness += by_angle**2
-        costates = _apply(costates, inverse, qubits)
-    return Reference(values, gradient.mean(0), np.sqrt(slopes), np.sqrt(steepness))
-
-
-def _has_matrix(part: PlacedGate) -> bool:
-    known = part.name in STANDARD if part.free else hasattr(part.gate, "__array__")
-    return known and len(part.qubits) <= LARGEST_GATE
-
-
-def _step(
-    part: PlacedGate, problem: Problem, x: np.ndarray, w: np.ndarray
-) -> tuple[tuple[int, ...], Matrices, list[tuple[Matrices, np.ndarray]]]:
-    """Return qubits, matrices, and pairs of d(matrix)/d(angle) and d(angle)/d(weights)."""
-    angles, derivatives = list(part.gate.params), []
-    for place, value in part.free.items():
-        angles[place] = np.atleast_1d(angle_function(value, problem, np)(x, w))
-    for place, value in part.free.items():
-        by_weights = np.zeros((len(x), len(w)))
-        for j, weight in enumerate(problem.weights):
-            if weight in value.parameters:
-                by_weights[:, j] = angle_function(value, problem, np, weight)(x, w)
-        if not value.parameters.isdisjoint(problem.weights):
-            derivatives.append((_derivative(part, angles, place), by_weights))
-    return part.qubits, _matrices(part, angles), derivatives
-
-
-def _derivative(part: PlacedGate, angles: Sequence[Any], place: int) -> Matrices:
-    def shifted(step: float) -> Matrices:
-        return _matrices(part, [*angles[:place], angles[place] + step, *angles[place + 1 :]])
-
-    pairs = (f / STEP * (shifted(n * STEP) - shifted(-n * STEP)) for n, f in WEIGHTS)
-    return sum(pairs, start=np.zeros(1, complex))
-
-
-def _matrices(part: PlacedGate, angles: Sequence[Any]) -> Matrices:
-    """Return the matrix of a gate for every sample, or one for all samples."""
-    if not part.free:
-        return np.asarray(part.gate.to_matrix(), dtype=complex)[None]
-    gate, matrices = part.gate.to_mutable(), []
-    for row in zip(*np.broadcast_arrays(*angles), strict=True):
-        gate.params = [float(angle) for angle in row]
-        matrices.append(gate.to_matrix())
-    return np.asarray(matrices, dtype=complex)
-
-
-def _apply(states: States, matrices: Matrices, qubits: tuple[int, ...]) -> States:
-    """Apply matrices to qubits; axis n - q of the reshaped states belongs to qubit q."""
-    size = states.shape[1].bit_length() - 1
-    axes = [size - qubit for qubit in reversed(qubits)]
-    front = list(range(1, len(qubits) + 1))
-    unfolded = np.moveaxis(states.reshape(-1, *(2,) * size), axes, front)
-    result = matrices @ unfolded.reshape(len(states), 2 ** len(qubits), -1)
-    moved: States = np.moveaxis(result.reshape(unfolded.shape), front, axes)
-    return moved.reshape(states.shape)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from hybridopt.bench.peers.competitor import EXACT, SHIFT
 from hybridopt.bench.row import Row
 from hybridopt.bench.tables import grouped
 from hybridopt.bench.training_suite import BridgeTimes
+from hybridopt.bench.units import seconds_text
 
 OURS = VIOLET
 BLUE, SKY, RED, ORANGE, GREEN, PURPLE = COLOR_BLIND
@@ -22,6 +23,9 @@ STYLES = {  # markers distinguish the lines without colour
     "SamplerQNN on Aer SamplerV2": (RED, "X"),
     "TensorCircuit-NG on jax": (GREEN, "P"),
     "pyqtorch": (PURPLE, "h"),
+    "qulacs": (RED, "*"),
+    "MindQuantum, 1 thread": (ORANGE, "<"),
+    "MindQuantum, 2 threads": (ORANGE, ">"),
 }
 PANELS = (
     (SHIFT, "parameter shift: possible on hardware"),
@@ -45,7 +49,7 @@ def series(rows: Iterable[Row], axis: str) -> list[Row]:
         of_axis = row.weights / row.qubits if axis == "qubits" else row.qubits
         return row.family, row.batch, of_axis
 
-    exact = [row for row in rows if row.median is not None and row.shots is None]
+    exact = [row for row in rows if row.median is not None and row.shots is row.noise is None]
     sweeps = grouped(exact, fixed)
     longest = max(sweeps.values(), key=lambda sweep: len(_sizes(sweep, axis)), default=[])
     return longest if len(_sizes(longest, axis)) > 1 else []
@@ -65,10 +69,10 @@ def time_figure(rows: Sequence[Row], axis: str) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel=axis)
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.set_xticks([], minor=True)
-        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter(lambda value, _: seconds_text(value / 1e3))
         axes.set_xlim(ticks[0] * 0.93, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.04)
         _label_ends(axes, [members[-1] for members in lines.values()])
-    panels[0].set_ylabel("milliseconds for forward and gradient")
+    panels[0].set_ylabel("time for forward and gradient")
     one = rows[0]
     fixed = f"{one.qubits} qubits" if axis == "weights" else f"{one.weights // one.qubits} layers"
     title = f"{one.family}, {fixed}, batch {one.batch}: median, bars from min to max"

@@ -14,8 +14,9 @@ from types import FrameType
 
 import numpy as np
 
-from hybridopt.bench.correctness import Reference, deviation_from_twin, reference
-from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
+from hybridopt.bench.correctness import deviation_from_twin
+from hybridopt.bench.dense_twin import Reference, reference
+from hybridopt.bench.peers.competitor import Competitor, Duration, PreparedProblem
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
 from hybridopt.execution import Cost
@@ -27,6 +28,7 @@ OUT_OF_TIME = "the time limit of the whole benchmark was reached"
 PROBES = 3  # calls with one sample
 COMPILE_SECONDS = 60.0  # limit for a first call that compiles
 MARGIN = 2.0  # a batch can take less than the sum of its samples: skip clear cases only
+SAME = ("family", "label", "shots", "noise")  # of easier problems
 Angles = tuple[np.ndarray, np.ndarray]
 Report = Callable[[str], object]  # receives the name of each measurement before it begins
 
@@ -45,12 +47,13 @@ class Lane:
     prepared: PreparedProblem | None = None
     spent: float = 0.0  # timed calls [s]
 
-    def call(self, x: np.ndarray, w: np.ndarray) -> tuple[float, Angles]:
-        """Return the duration of one call in seconds, and its result."""
+    def call(self, x: np.ndarray, w: np.ndarray) -> tuple[Duration, Angles]:
+        """Return the duration of one call, and its result."""
         assert self.prepared is not None
-        began = time.perf_counter()
+        cpu, wall = time.process_time(), time.perf_counter()
         result = self.prepared.gradient(x, w)
-        return time.perf_counter() - began, result
+        took = Duration(time.perf_counter() - wall, time.process_time() - cpu)
+        return self.prepared.duration() if self.prepared.duration else took, result
 
 
 def measure(
@@ -100,8 +103,8 @@ def _first_call(
     lane: Lane, twin: Reference, angles: Angles, max_seconds: float, earlier: Sequence[Row]
 ) -> None:
     row = lane.row
-    if slower := _too_slow_before(row, earlier, max_seconds):
-        row.stop(NOT_RUN, slower)
+    if reason := lane.competitor.unavailable() or _too_slow_before(row, earlier, max_seconds):
+        row.stop(NOT_RUN, reason)
         return
     limit = max(max_seconds, COMPILE_SECONDS) if lane.competitor.compiles else max_seconds
     try:
@@ -113,7 +116,8 @@ def _first_call(
             return
         # these run in threads, which no signal stops; one sample has shown that they end
         with nullcontext() if lane.competitor.one_by_one else timeout(limit):
-            row.first_seconds, (values, gradient) = lane.call(*angles)
+            took, (values, gradient) = lane.call(*angles)
+        row.first_seconds = took.wall
     except OvertimeError:
         row.first_seconds = limit
         row.stop(SLOW, f"the first call was stopped after {limit:g} s")
@@ -141,7 +145,7 @@ def _too_slow_before(row: Row, earlier: Sequence[Row], max_seconds: float) -> st
     for past in earlier:
         smaller = past.qubits, past.weights, past.batch
         easier = smaller != size and all(a <= b for a, b in zip(smaller, size, strict=True))
-        same = (past.family, past.label, past.shots) == (row.family, row.label, row.shots)
+        same = all(getattr(past, name) == getattr(row, name) for name in SAME)
         if easier and same and past.status == SLOW:
             return f"{past.problem} already took more than {max_seconds:g} s: {past.reason}"
     return None
@@ -154,7 +158,7 @@ def _sample_takes_too_long(lane: Lane, angles: Angles, max_seconds: float) -> bo
         return False
     seconds = math.inf
     for _ in range(PROBES):  # the first can include a setup, another a busy moment
-        seconds = min(seconds, lane.call(x[:1], w)[0])
+        seconds = min(seconds, lane.call(x[:1], w)[0].wall)
         if seconds * len(x) <= MARGIN * max_seconds:
             return False
         if seconds > max_seconds:
@@ -167,12 +171,14 @@ def _sample_takes_too_long(lane: Lane, angles: Angles, max_seconds: float) -> bo
 def _turn(lane: Lane, angles: list[Angles]) -> None:
     """Run one call, or several that fill the turn, and record their mean."""
     assert lane.prepared is not None
-    calls, seconds = 0, 0.0
+    calls, seconds, cpu = 0, 0.0, 0.0
     while calls < len(angles) and (not calls or seconds < TURN_SECONDS):
         before = lane.prepared.usage() if lane.prepared.usage else Cost()
-        seconds += lane.call(*angles[calls])[0]
+        took, _ = lane.call(*angles[calls])
+        seconds, cpu = seconds + took.wall, cpu + took.cpu
         calls += 1
     lane.row.seconds.append(seconds / calls)
+    lane.row.cpu_seconds.append(cpu / calls)
     lane.row.calls += calls
     lane.spent += seconds
     if lane.prepared.usage:

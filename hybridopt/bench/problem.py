@@ -13,9 +13,10 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.circuits.errors import CircuitError
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, ResourceError
 
 BATCH = 16  # default number of samples
+NOISY_QUBITS = 10  # the dense twin stores a density matrix per gate
 SHAPE = re.compile(r"(\d+)-(\d+)(?:-(\d+))?")
 
 
@@ -34,6 +35,7 @@ class Problem:
         observables: Hermitian observables on all qubits; their number is K.
         batch: Number of samples, B.
         shots: Number of shots per setting; None for exact simulation.
+        noise: Probability of depolarization after each gate, see `bench.noise`; None for no noise.
     """
 
     family: str
@@ -43,10 +45,18 @@ class Problem:
     observables: tuple[SparsePauliOp, ...]
     batch: int = BATCH
     shots: int | None = None
+    noise: float | None = None
 
     def __post_init__(self) -> None:
         _validation.integer("batch", self.batch, minimum=1)
         _validation.optional_integer("shots", self.shots, minimum=1)
+        if self.noise is not None:
+            _validation.real("noise", self.noise, minimum=0, below=1, strict=True)
+            if self.num_qubits > NOISY_QUBITS:
+                raise ResourceError(
+                    f"Problems with noise must have at most {NOISY_QUBITS} qubits (got "
+                    f"{self.num_qubits}), because the dense twin stores their density matrices."
+                )
         if not self.weights:
             raise CircuitError(f"`weights` of problem {self.family} must not be empty.")
         if not self.observables:
@@ -59,9 +69,10 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """Name of family, qubits, weights, batch, and shots if there are any."""
+        """Name of family, qubits, weights, batch, and shots and noise if there are any."""
         shots = "" if self.shots is None else f", {self.shots} shots"
-        return f"{self.family}:{self.num_qubits}-{len(self.weights)}-{self.batch}{shots}"
+        noise = "" if self.noise is None else f", noise {self.noise:g}"
+        return f"{self.family}:{self.num_qubits}-{len(self.weights)}-{self.batch}{shots}{noise}"
 
     @property
     def scale(self) -> float:
@@ -75,9 +86,12 @@ class Problem:
         x = generator.uniform(-np.pi, np.pi, (self.batch, len(self.inputs)))
         return x, generator.uniform(-np.pi, np.pi, len(self.weights))
 
-    def resized(self, *, batch: int | None, shots: int | None) -> Problem:
-        """Return a copy with another batch (None keeps it) and shots (None for exact)."""
-        return replace(self, batch=self.batch if batch is None else batch, shots=shots)
+    def resized(
+        self, *, batch: int | None = None, shots: int | None = None, noise: float | None = None
+    ) -> Problem:
+        """Return a copy with another batch (None keeps it), shots (None for exact) and noise."""
+        own = self.batch if batch is None else batch
+        return replace(self, batch=own, shots=shots, noise=noise)
 
 
 def ladder(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:

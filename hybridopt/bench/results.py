@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,14 +23,18 @@ from hybridopt._files import output_folder, write_bytes, write_text
 from hybridopt._pages import inlined, render
 from hybridopt._plots import png
 from hybridopt.bench import tables
+from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
+from hybridopt.bench.cluster_suite import ClusterRow, cluster_rows
 from hybridopt.bench.figures import bridge_figure, series, time_figure
+from hybridopt.bench.row import Row
 from hybridopt.bench.simulators import MEASURED, SimulatorOutcome
 from hybridopt.bench.training_suite import TrainingOutcome, training_rows
 
-SCHEMA = 2
+SCHEMA = 3
 PACKAGES = (
     "hybridopt-qiskit", "qiskit", "qiskit-aer", "qiskit-machine-learning", "torch", "numpy",
-    "scipy", "pennylane", "pennylane-lightning", "tensorcircuit-ng", "jax", "pyqtorch",
+    "scipy", "pennylane", "pennylane-lightning", "tensorcircuit-ng", "jax", "pyqtorch", "qulacs",
+    "dask", "distributed",
 )  # fmt: skip
 
 
@@ -74,6 +81,7 @@ class BenchOutcome:
     Attributes:
         simulators: Results of the suite of simulators, or None.
         training: Results of the suite of training, or None.
+        cluster: Rows of the suite of clusters, or None.
         versions: Versions of the packages.
         machine: Processor, cores, memory, system and Python.
         commit: Commit of the checkout, or None.
@@ -82,6 +90,7 @@ class BenchOutcome:
 
     simulators: SimulatorOutcome | None = None
     training: TrainingOutcome | None = None
+    cluster: list[ClusterRow] | None = None
     versions: dict[str, str] = field(default_factory=lambda: versions(PACKAGES))
     machine: dict[str, object] = field(default_factory=machine)
     commit: str | None = field(default_factory=commit)
@@ -95,7 +104,34 @@ class BenchOutcome:
             content["simulators"] = self.simulators.as_dict()
         if self.training is not None:
             content["training"] = asdict(self.training)
+        if self.cluster is not None:
+            content["cluster"] = [row.as_dict() for row in self.cluster]
         return content
+
+
+def write_csv(rows: Iterable[Row], path: str | Path) -> Path:
+    """Write one line per row, with the names of its fields in the first line.
+
+    Args:
+        rows: Measured rows. The times of single turns are left out; bench.json has them.
+        path: File to write; it is replaced if it exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: If the file is not writable.
+    """
+    lines = [
+        {name: value for name, value in row.as_dict().items() if not isinstance(value, list)}
+        for row in rows
+    ]
+    text = io.StringIO()
+    names = lines[0] if lines else ()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return write_text(Path(path), text.getvalue())
 
 
 def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
@@ -129,6 +165,7 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
         goals=tables.goal_rows(found.findings) if found else [],
         notes=[*(found.notes if found else ()), *tables.left_out(rows)],
         training=training_rows(outcome.training) if outcome.training else None,
+        cluster=(CLUSTER_HEADER, cluster_rows(outcome.cluster)) if outcome.cluster else None,
         pictures=inlined(pictures),
     )
     for name, content in pictures.items():

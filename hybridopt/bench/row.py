@@ -25,6 +25,7 @@ class Row:
     outputs: int  # K
     batch: int  # B
     shots: int | None  # per setting
+    noise: float | None  # probability of depolarization after each gate
     library: str
     competitor: str
     rule: str  # name of the gradient rule in that library
@@ -41,6 +42,7 @@ class Row:
     prepare_seconds: float | None = None  # translation of the problem
     first_seconds: float | None = None  # first call, compilation included
     seconds: list[float] = field(default_factory=list)  # mean per call of each turn, in order
+    cpu_seconds: list[float] = field(default_factory=list)  # the same of all threads together
     calls: int = 0  # timed calls in all turns
     settings: int | None = None  # per gradient; like shots and runs, for hybridopt only
     spent_shots: int | None = None  # per gradient
@@ -53,7 +55,7 @@ class Row:
         return Row(
             problem.name, problem.family, problem.num_qubits, len(problem.weights),
             len(problem.inputs), len(problem.observables), problem.batch, problem.shots,
-            competitor.library, competitor.name, competitor.rule, competitor.kind,
+            problem.noise, competitor.library, competitor.name, competitor.rule, competitor.kind,
             **{name: getattr(competitor, name) for name in ours},
         )  # fmt: skip
 
@@ -66,6 +68,11 @@ class Row:
     def median(self) -> float | None:
         """Median of the seconds; None if nothing was timed."""
         return median(self.seconds) if self.seconds else None
+
+    @property
+    def cpu_median(self) -> float | None:
+        """Median of the CPU seconds; None if nothing was timed."""
+        return median(self.cpu_seconds) if self.cpu_seconds else None
 
     @property
     def is_ours(self) -> bool:
@@ -83,6 +90,7 @@ class Row:
             "median_seconds": self.median,
             "min_seconds": min(self.seconds, default=None),
             "max_seconds": max(self.seconds, default=None),
+            "median_cpu_seconds": self.cpu_median,
             "repetitions": len(self.seconds),
         }
 
@@ -101,6 +109,8 @@ class Goal:
     def text(self) -> str:
         """Goal as a sentence."""
         words = f"{self.factor:g} times faster than"
+        if self.factor < LEVEL:
+            words = f"at most {1 / self.factor:g} times slower than"
         words = {LEVEL: "level with", 1: "faster than"}.get(self.factor, words)
         return f"{self.problem}: {self.rule} {words} {self.opponent}"
 
@@ -115,6 +125,8 @@ SAMPLER = (f"SamplerQNN on Aer SamplerV2, {SHIFT}",)
 _SHIFT = (SHIFT, PENNYLANE, "PennyLane's best parameter shift")
 _ESTIMATOR = (SHIFT, QNN, "EstimatorQNN")
 _EXACT = (EXACT, PENNYLANE_EXACT, "PennyLane's best exact rule")
+_COMPILED = (EXACT, ("MindQuantum, 1 thread, adjoint",), "MindQuantum in one thread")
+_NOISY = (EXACT, ("PennyLane default.mixed, backprop",), "PennyLane default.mixed")
 GOALS = (
     Goal("ladder:4-16-16", *_SHIFT, 15),
     Goal("ladder:4-16-16", *_ESTIMATOR, 100),
@@ -127,6 +139,13 @@ GOALS = (
     Goal("ladder:14-84-32", *_EXACT, LEVEL),
     Goal("ladder:4-16-16, 1024 shots", SHIFT, PENNYLANE, "PennyLane", 10),
     Goal("ladder:4-16-16, 1024 shots", SHIFT, SAMPLER, "SamplerQNN", 100),
+    Goal("ladder:4-16-16", *_COMPILED, 1 / 1.2),
+    Goal("ladder:8-32-16", *_COMPILED, 1),
+    Goal("ladder:10-60-32", *_COMPILED, 1 / 1.4),
+    Goal("ladder:14-84-32", *_COMPILED, 1 / 1.8),
+    Goal("ladder:4-16-16, noise 0.01", *_NOISY, 3),
+    Goal("ladder:6-24-4, noise 0.01", *_NOISY, 3),
+    Goal("ladder:8-16-2, noise 0.01", *_NOISY, 4),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ from hybridopt import _validation
 from hybridopt.bench.measure import Report, measure
 from hybridopt.bench.peers import PEER_NAMES, PEERS
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt
+from hybridopt.bench.peers.from_file import is_file_peer, peer_from_file
 from hybridopt.bench.problem import Problem, parse_problem, z_of_each
 from hybridopt.bench.row import Finding, Row, evaluate
 from hybridopt.circuits import load_circuit
@@ -25,8 +27,10 @@ FULL = (
     *MAIN, "reuploading:4-32-16",
     "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # sweep of qubits
     "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # sweep of weights
+    "ladder:14-28-4", "ladder:4-16-4096",  # few wide samples, and many narrow ones
 )  # fmt: skip
 WITH_SHOTS = (("ladder:4-16-16", 1024),)
+WITH_NOISE = (("ladder:4-16-16", 0.01), ("ladder:6-24-4", 0.01), ("ladder:8-16-2", 0.01))
 QUICK = (
     "ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
     "reuploading:4-32-16",
@@ -52,10 +56,12 @@ class SimulatorSettings:
         precisions: ``"double"`` or ``"single"``.
         batches: Numbers of samples that replace those of the problems.
         shots: Numbers of shots per setting, None for exact, that replace those of the suite.
+        noises: Probabilities of depolarization after each gate, None for no noise, that replace
+            those of the suite.
         repetitions: Number of timed turns per row; None for 7, or 3 if ``quick``.
         seed: Seed for angles and shots.
         peers: True to compare with all installed peers.
-        peer: Names of peers that must take part.
+        peer: Names of peers that must take part, or own ones as ``file.py:Class``.
         max_seconds: Limit for the timed calls of a row [s]; None for 10, or 1.5 if ``quick``.
         quick: True to end within a minute.
     """
@@ -68,6 +74,7 @@ class SimulatorSettings:
     precisions: tuple[str, ...] = ("double",)
     batches: tuple[int, ...] = ()
     shots: tuple[int | None, ...] = ()
+    noises: tuple[float | None, ...] = ()
     repetitions: int | None = None
     seed: int = 0
     peers: bool = False
@@ -105,24 +112,24 @@ def make_plan(settings: SimulatorSettings) -> BenchPlan:
         UnknownNameError: If a problem or circuit is unknown.
         CircuitError: If a circuit cannot be read or differentiated.
         DeviceError: If the device is not available.
+        ArgumentError: If an own peer cannot be created.
         MissingExtraError: If a peer in ``settings.peer`` is not installed.
         UnsupportedError: If a chosen gradient or method supports none of the problems.
         ResourceError: If no problem fits into memory with a chosen method.
     """
-    notes: list[str] = []
-    peers = _peers(settings, notes)
+    peers = _peers(settings)
     entries, ran = [], set[str]()
     refused: dict[str, HybridOptError] = {}
     for problem in _problems(settings):
         ours = list(_ours(settings, problem, refused))
         ran.update(*({one.rule, one.method} for one in ours))
-        others = [one for one in peers if (one.exact if problem.shots is None else one.samples)]
+        others = [one for one in peers if one.supports(problem)]
         if ours or others:
             entries.append((problem, (*ours, *others)))
     for named in (*settings.gradients, *settings.methods):
         if named not in ran and named in refused:
             raise refused[named]
-    notes += [f"Left out: {reason}" for reason in refused.values()]
+    notes = [f"Left out: {reason}" for reason in refused.values()]
     return BenchPlan(tuple(entries), tuple(dict.fromkeys(notes)))
 
 
@@ -141,6 +148,7 @@ class SimulatorOutcome:
         return {
             "measured": MEASURED,
             "settings": asdict(self.settings),
+            "limit": self.settings.limit,
             "seconds": self.seconds,
             "goals": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
@@ -161,11 +169,14 @@ def run_simulators(
     began = time.perf_counter()
     ends = began + QUICK_SECONDS if settings.quick else math.inf
     rows: list[Row] = []
-    for problem, competitors in plan.entries:
-        rows += measure(
-            problem, competitors, repetitions=settings.rounds, max_seconds=settings.limit,
-            seed=settings.seed, ends=ends, earlier=rows, report=report,
-        )  # fmt: skip
+    with ExitStack() as closing:
+        for one in {one for _, competitors in plan.entries for one in competitors}:
+            closing.callback(one.close)
+        for problem, competitors in plan.entries:
+            rows += measure(
+                problem, competitors, repetitions=settings.rounds, max_seconds=settings.limit,
+                seed=settings.seed, ends=ends, earlier=rows, report=report,
+            )  # fmt: skip
     seconds = time.perf_counter() - began
     return SimulatorOutcome(settings, tuple(rows), tuple(evaluate(rows)), plan.notes, seconds)
 
@@ -182,11 +193,14 @@ def _problems(settings: SimulatorSettings) -> list[Problem]:
         read = tuple(observables or z_of_each(circuit.num_qubits))
         problems.append(Problem(path.stem, circuit, tuple(inputs), tuple(weights), read))
     suite = [parse_problem(text) for text in (QUICK if settings.quick else FULL)]
-    if not (problems or settings.batches or settings.shots):
-        few = [parse_problem(text).resized(batch=None, shots=count) for text, count in WITH_SHOTS]
-        return [*few, *suite]
-    axes = problems or suite, settings.batches or (None,), settings.shots or (None,)
-    return [one.resized(batch=batch, shots=shots) for one, batch, shots in product(*axes)]
+    if not (problems or settings.batches or settings.shots or settings.noises):
+        sampled = [parse_problem(text).resized(shots=count) for text, count in WITH_SHOTS]
+        noisy = [parse_problem(text).resized(noise=noise) for text, noise in WITH_NOISE]
+        return [*sampled, *suite, *(noisy[:1] if settings.quick else noisy)]
+    none = (None,)
+    axes = product(problems or suite, settings.batches or none, settings.shots or none,
+                   settings.noises or none)  # fmt: skip
+    return [one.resized(batch=batch, shots=shots, noise=p) for one, batch, shots, p in axes]
 
 
 def _ours(
@@ -211,16 +225,13 @@ def _ours(
         yield one
 
 
-def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
+def _peers(settings: SimulatorSettings) -> list[Competitor]:
     kinds = settings.gradients or tuple(GRADIENTS)
-    keys = [_validation.choice("peer", name, PEER_NAMES) for name in settings.peer]
+    own = [peer_from_file(name) for name in settings.peer if is_file_peer(name)]
+    names = [name for name in settings.peer if not is_file_peer(name)]
+    keys = [_validation.choice("peer", name, PEER_NAMES) for name in names]
     named = [one for one in PEERS if one.key in keys]
-    chosen = []
-    for one in PEERS if settings.peers else named:
-        if not (reason := one.unavailable()):
-            chosen.append(one)
-        elif one in named:
-            raise MissingExtraError(f"`peer` {one.key!r} cannot be measured: {reason}")
-        else:
-            notes.append(f"Left out: {one.library}: {reason}")
-    return [one for one in chosen if one.kind in kinds]
+    for one in (*named, *own):
+        if reason := one.unavailable():
+            raise MissingExtraError(f"`peer` {one.name!r} cannot be measured: {reason}")
+    return own + [one for one in (PEERS if settings.peers else named) if one.kind in kinds]

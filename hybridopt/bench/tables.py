@@ -8,13 +8,14 @@ from typing import TypeVar
 
 from hybridopt.bench.correctness import EXACT_UNIT
 from hybridopt.bench.row import NOT_RUN, Finding, Row
+from hybridopt.bench.units import ratio_text, seconds_text
 
 HEADER = (
-    "simulator", "rule", "ms", "min to max", "calls", "x ours", "first s", "deviation", "settings",
-    "shots", "runs",
+    "simulator", "rule", "time", "CPU time", "min to max", "calls", "beside ours", "first call",
+    "deviation", "settings", "shots", "runs",
 )  # fmt: skip
-NARROW = (0, 1, 2, 5, 7)  # columns for narrow terminals
-WIDE = 140  # characters that all columns need
+NARROW = (0, 1, 2, 3, 6)  # columns for narrow terminals
+WIDE = 175  # characters that all columns need
 GOAL_HEADER = ("goal", "to reach", "measured", "reached")
 Key = TypeVar("Key", bound=Hashable)
 
@@ -59,9 +60,10 @@ def left_out(rows: Iterable[Row]) -> list[str]:
 def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
     """Return cells under `GOAL_HEADER`."""
     return [
-        (one.text, f"{one.factor:g}", f"{one.measured:.3g}", "yes" if one.reached else "no")
+        (one.text, f"{one.factor:.3g} times", f"{one.measured:.3g} times",
+         "yes" if one.reached else "no")
         for one in findings
-    ]
+    ]  # fmt: skip
 
 
 def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[str]) -> str:
@@ -85,22 +87,20 @@ def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Ro
 
 
 def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
-    if row.median is None:
-        return (row.competitor, row.rule, row.status, *[""] * 4, _deviation(row), *[""] * 3)
-    low, middle, high = (
-        f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
-        for seconds in (min(row.seconds), row.median, max(row.seconds))
-    )
+    if row.median is None or row.cpu_median is None:
+        return (row.competitor, row.rule, row.status, *[""] * 5, _deviation(row), *[""] * 3)
+    low, high = (seconds_text(seconds) for seconds in (min(row.seconds), max(row.seconds)))
     # compared with our first row of the same kind of rule
     ours = next((one for one in members if one.is_ours and one.kind == row.kind), row)
     return (
         row.competitor,
         row.rule,
-        middle,
+        seconds_text(row.median),
+        seconds_text(row.cpu_median),
         f"{low} to {high}",
         str(row.calls),
-        "" if ours is row or ours.median is None else f"{row.median / ours.median:.3g}",
-        "" if row.first_seconds is None else f"{row.first_seconds:.2g}",
+        "" if ours is row or ours.median is None else ratio_text(row.median / ours.median),
+        "" if row.first_seconds is None else seconds_text(row.first_seconds),
         _deviation(row),
         *("" if n is None else f"{n:,}" for n in (row.settings, row.spent_shots, row.runs)),
     )

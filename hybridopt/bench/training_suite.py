@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from hybridopt._random import isolated
 from hybridopt.bench.measure import Report
+from hybridopt.bench.units import seconds_text as text
 from hybridopt.bridges import Memory, to_classical, to_quantum
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.training import fit
@@ -86,15 +87,15 @@ def training_rows(outcome: TrainingOutcome) -> tuple[list[str], list[list[str]]]
     header = ["measurement", "time", "reference", "ratio", "to reach"]
     fit, chain = outcome.fit, outcome.syntheses
     rows = [
-        ["fit, digits MLP, 5 epochs / plain torch loop", _ms(fit.seconds),
-         _ms(fit.reference_seconds), f"{fit.ratio:.2f}", f"at most {FIT_TARGET}"],
-        ["memory bridge, step at 1,510 weights: gates / diagonal", _ms(chain.seconds),
-         _ms(chain.reference_seconds), f"{chain.ratio:.1f}", f"at least {SYNTHESIS_TARGET:.0f}"],
+        ["fit, digits MLP, 5 epochs / plain torch loop", text(fit.seconds),
+         text(fit.reference_seconds), f"{fit.ratio:.2f}", f"at most {FIT_TARGET}"],
+        ["memory bridge, step at 1,510 weights: gates / diagonal", text(chain.seconds),
+         text(chain.reference_seconds), f"{chain.ratio:.1f}", f"at least {SYNTHESIS_TARGET:.0f}"],
     ]  # fmt: skip
     for times in outcome.bridge:
-        parts = f"encode {_ms(times.encode)}, step {_ms(times.step)}, decode {_ms(times.decode)}"
+        parts = f"encode {text(times.encode)}, step {text(times.step)}, decode {text(times.decode)}"
         label = f"memory bridge, {times.weights:,} weights: {parts}"
-        rows.append([label, _ms(times.encode + times.step + times.decode), "", "",
+        rows.append([label, text(times.encode + times.step + times.decode), "", "",
                      f"{times.peak_gigabytes:.1f} GB peak"])  # fmt: skip
     return header, rows
 
@@ -176,7 +177,3 @@ def compare(
     ratio = median(first / second for first, second in pairs)
     seconds, reference_seconds = map(median, zip(*pairs, strict=True))
     return Comparison(seconds, reference_seconds, ratio, repetitions)
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.1f} ms"

@@ -21,12 +21,13 @@ from hybridopt._copies import check_no_tensor_hooks, copy_state
 from hybridopt._modules import check_has_values, check_module, check_unwrapped
 from hybridopt.bridges.weight_structure import check_carried, fixed_entries
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
-from hybridopt.execution import AerExecutor, Cost, Executor, Job
+from hybridopt.execution import Cost, Executor, Job
 from hybridopt.execution.executor import Lowering
 from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import GradientRule
 from hybridopt.gradients.cost import total_cost
 from hybridopt.nn import CircuitLayer
+from hybridopt.nn.output_errors import SquaredErrors, errors_seen, explain_errors
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow, layer_rows
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -151,7 +152,10 @@ class QuantumNetwork(nn.Module, RunsCircuits):
             f"{name}: {layer.explain(sum(count for count, _ in calls))}"
             for name, layer, calls in self._inner(batch_size)
         ]
-        return "\n".join([self._explain_bridge(batch_size), *inner])
+        own = errors_seen(self)
+        for _, layer, _ in self._inner(batch_size):  # which name their own
+            own -= errors_seen(layer) if isinstance(layer, nn.Module) else SquaredErrors()
+        return "\n".join([self._explain_bridge(batch_size), *explain_errors(own), *inner])
 
     def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         control = self.num_qubits == 0
@@ -303,7 +307,7 @@ class FormulaStream(RandomStream):
                 "`executor` must be without noise, because a twin has no formula for gate noise. "
                 "Leave out `noise_model`."
             )
-        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
+        return cls(executor.shots, getattr(executor, "seed", None))
 
 
 def check_no_options(bridge: Bridge, options: Mapping[str, Any]) -> None:

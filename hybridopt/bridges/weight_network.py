@@ -24,6 +24,7 @@ from hybridopt.errors import ConversionError
 from hybridopt.execution import Cost, Metered
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.graph_capture import outside_graphs
+from hybridopt.nn.output_errors import HasOutputErrors
 from hybridopt.nn.parameter_map import is_transformed
 from hybridopt.nn.summary import SummaryRow
 
@@ -31,7 +32,7 @@ Angles = Float64[Tensor, " P"]  # trained numbers
 Values = Float64[Tensor, " values"]  # at least one per weight
 
 
-class WeightSource(nn.Module, ABC):
+class WeightSource(nn.Module, HasOutputErrors, ABC):
     """Circuit or formula that maps trained angles to one number per weight."""
 
     bridge_name: ClassVar[str]  # of the bridge or the control

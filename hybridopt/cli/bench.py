@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from hybridopt import _validation, bench
-from hybridopt._files import output_folder
+from hybridopt._files import check_writable, output_folder
 from hybridopt._streams import progress_console
 from hybridopt.bench import tables
+from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
+from hybridopt.bench.cluster_suite import cluster_rows
 from hybridopt.bench.peers import PEER_NAMES
+from hybridopt.bench.peers.from_file import is_file_peer
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
@@ -23,8 +27,8 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
-SUITES = ("simulators", "training", "all")
-EXACT = "exact"
+SUITES = ("simulators", "training", "cluster", "all")
+EXACT, NONE = "exact", "none"
 Words = list[str] | None
 
 
@@ -40,19 +44,26 @@ def command(
     precision: Annotated[Words, opt(f"Precision: {', '.join(PRECISIONS)}.")] = None,
     batch: Annotated[Words, opt("Batch size, instead of that of the problem.")] = None,
     shots: Annotated[Words, opt(f"Number of shots per setting, or `{EXACT}`.")] = None,
+    noise: Annotated[
+        Words, opt(f"Probability of depolarization after each gate, or `{NONE}`.")
+    ] = None,
     repetitions: Annotated[int | None, opt("Timed calls per row: 7, or 3 with --quick.")] = None,
     seed: Annotated[int, opt("Seed for angles, inputs and shots.")] = 0,
     peers: Annotated[bool, opt("Compare with all installed peers.", "--peers")] = False,
-    peer: Annotated[Words, opt(f"Compare with a peer: {', '.join(PEER_NAMES)}.")] = None,
+    peer: Annotated[
+        Words, opt(f"Compare with a peer: {', '.join(PEER_NAMES)}, or your `file.py:Class`.")
+    ] = None,
     max_seconds: Annotated[float | None, opt("Seconds per row: 10, or 1.5 with --quick.")] = None,
     quick: Annotated[bool, opt("End within a minute.", "--quick")] = False,
     output: Annotated[Path, opt("Folder for the results.")] = Path("results/bench"),
+    csv: Annotated[Path | None, opt("CSV file for the rows of the simulators.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure simulators: gradient rule x method x device x problem x batch x shots.
+    """Measure simulators: gradient rule x method x device x problem x batch x shots x noise.
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
-    run the same circuits; each result is checked before it is timed.
+    run the same circuits; each result is checked before it is timed. The suite cluster times jobs
+    on 1, 2 and 4 Dask workers of this machine.
     """
     settings = bench.SimulatorSettings(
         problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
@@ -63,21 +74,33 @@ def command(
             None if text == EXACT else number("shots", text, int, "a whole number, or `exact`")
             for text in split(shots)
         ),
-        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer),
+        noises=tuple(
+            None if text == NONE else number("noise", text, float, "a probability, or `none`")
+            for text in split(noise)
+        ),
+        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer, keep=is_file_peer),
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
     output_folder(output)
     _validation.choice("suite", suite, SUITES)
-    simulators = training = None
+    if csv is not None:
+        if suite not in {"simulators", "all"}:
+            raise ArgumentError(f"`csv` must be used with simulators (got suite {suite!r}).")
+        check_writable(csv)
+    simulators = training = cluster = None
     with interruptible(), progress_console().status("measuring") as status:
-        if suite != "training":
+        if suite in {"simulators", "all"}:
             plan = bench.make_plan(settings)
             simulators = bench.run_simulators(settings, plan, report=status.update)
-        if suite != "simulators":
+        if suite in {"training", "all"}:
             training = bench.run_training(quick=quick, report=status.update)
-    outcome = bench.BenchOutcome(simulators, training)
+        if suite == "cluster" or (suite == "all" and find_spec("distributed")):
+            cluster = bench.run_cluster(quick=quick, report=status.update)
+    outcome = bench.BenchOutcome(simulators, training, cluster)
     with writing(output):
         page = bench.write_outcome(outcome, output)
+        if csv is not None and simulators is not None:
+            bench.write_csv(simulators.rows, csv)
     if as_json:
         print_json(outcome.as_dict())
     else:
@@ -121,6 +144,10 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
             console.print(plain_table(tables.GOAL_HEADER, findings, title="goals", left=every))
         for note in (*outcome.simulators.notes, *tables.left_out(rows)):
             console.print(Text(note, style="dim"))
+    if outcome.cluster is not None:
+        on_cluster = cluster_rows(outcome.cluster)
+        every = range(len(CLUSTER_HEADER))
+        console.print(plain_table(CLUSTER_HEADER, on_cluster, title="jobs on clusters", left=every))
     if outcome.training is not None:
         title = "training and the memory bridge"
         header, training = training_rows(outcome.training)

@@ -148,26 +148,22 @@ class ReadoutInverse:
         frequencies can be negative, but sum to 1. With matrices of one qubit, the cost is the
         number of qubits times the number of outcomes.
         """
-        return self._applied(distribution, [*map(self._marginal, self.blocks)])
-
-    def outcome_weights(self, cotangent: Distribution) -> Distribution:
-        """Return the weight of each reported outcome in a weighted sum of quasi-probabilities."""
-        cells, bits = cotangent.shape[:-1], reversed(range(self.num_measured))
-        tensor = cotangent.reshape(*cells, *(2 if bit < self.num_wanted else 1 for bit in bits))
-        for places, inverse in self.blocks:
-            axes = [tensor.ndim - 1 - place for place in reversed(places)]
-            last = range(tensor.ndim - len(axes), tensor.ndim)
-            moved = np.moveaxis(tensor, axes, last)
-            matrix = self._marginal((places, inverse))
-            product = moved.reshape(*moved.shape[: -len(axes)], -1) @ matrix.T
-            product = product.reshape(*moved.shape[: -len(axes)], *(2 for _ in axes))
-            tensor = np.moveaxis(product, last, axes)
-        return np.ascontiguousarray(tensor).reshape(*cells, -1)
+        every, wanted = self._axes
+        matrices = [self._marginal(block) for block in self.blocks]
+        return self._applied(distribution, matrices, every, wanted)
 
     def variances(self, distribution: Distribution) -> Distribution:
         """Return the variance per shot of each quasi-probability."""
-        squares = self._applied(distribution, [self._marginal(one) ** 2 for one in self.blocks])
+        every, wanted = self._axes
+        matrices = [self._marginal(block) ** 2 for block in self.blocks]
+        squares = self._applied(distribution, matrices, every, wanted)
         return np.asarray(squares - self.quasi_probabilities(distribution) ** 2)
+
+    def outcome_weights(self, cotangent: Distribution) -> Distribution:
+        """Return the weight of each reported outcome in a weighted sum of quasi-probabilities."""
+        every, wanted = self._axes
+        matrices = [self._marginal(block).T for block in self.blocks]
+        return self._applied(cotangent, matrices, wanted, every)
 
     def parities(
         self,
@@ -195,20 +191,28 @@ class ReadoutInverse:
         wanted = [number for number, place in enumerate(places) if place < self.num_wanted]
         return np.asarray(inverse @ _marginals(len(places), wanted))
 
-    def _applied(self, distribution: Distribution, matrices: Sequence[Matrix]) -> Distribution:
-        """Return the product of row vectors with one matrix per block."""
-        cells = distribution.shape[:-1]
-        tensor = distribution.reshape(*cells, *(2 for _ in range(self.num_measured)))
+    @property
+    def _axes(self) -> tuple[Qubits, Qubits]:
+        """Sizes of the axis of each bit of reported outcomes, and of wanted ones."""
+        others = self.num_measured - self.num_wanted
+        return (2,) * self.num_measured, (2,) * self.num_wanted + (1,) * others
+
+    def _applied(
+        self, table: Distribution, matrices: Sequence[Matrix], before: Qubits, after: Qubits
+    ) -> Distribution:
+        """Return the product of row vectors with one matrix per block, which changes axes."""
+        cells = table.shape[:-1]
+        tensor = table.reshape(*cells, *reversed(before))
         for (places, _), matrix in zip(self.blocks, matrices, strict=True):
             axes = [tensor.ndim - 1 - place for place in reversed(places)]
             last = range(tensor.ndim - len(axes), tensor.ndim)
             moved = np.moveaxis(tensor, axes, last)
-            table = moved.reshape(*moved.shape[: -len(axes)], len(matrix))
+            shape = moved.shape[: -len(axes)]
+            rows = moved.reshape(*shape, len(matrix))
             # a sum of products, because the rounding of BLAS depends on the number of cells
-            product = sum(table[..., k, None] * row for k, row in enumerate(matrix))
-            kept = [2 if place < self.num_wanted else 1 for place in reversed(places)]
-            product = np.asarray(product).reshape(*moved.shape[: -len(axes)], *kept)
-            tensor = np.moveaxis(product, last, axes)
+            product = sum(rows[..., k, None] * row for k, row in enumerate(matrix))
+            sizes = [after[place] for place in reversed(places)]
+            tensor = np.moveaxis(np.asarray(product).reshape(*shape, *sizes), last, axes)
         return np.ascontiguousarray(tensor).reshape(*cells, -1)
 
 

@@ -262,6 +262,11 @@ class Expectations:
         return len(self.strings) == 0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the outputs are whole observables, not those of some settings."""
+        return self.is_summed and self._span == (0, None)
+
+    @property
     def num_settings(self) -> int:
         """Number of measurement bases; the first use groups the strings."""
         return len(self.strings.members[slice(*self._span)])
@@ -329,7 +334,7 @@ class Expectations:
         none = np.zeros_like(self.constants)
         return self._joined((g.variances(one) for g, one in pairs), none)
 
-    def _joined(self, terms: Iterable[Values], start: Float64[np.ndarray, " K"]) -> Values:
+    def _joined(self, terms: Iterable[np.ndarray], start: np.ndarray) -> np.ndarray:
         """Return the sum of the terms of the settings, or the terms in turn."""
         return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
 

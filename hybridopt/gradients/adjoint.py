@@ -77,6 +77,13 @@ class Adjoint(GradientRule):
         assert isinstance(executor, StateExecutor)
         return executor.adjoint(evaluation.program, evaluation.readout, needs)
 
+    def inference_memory(self, evaluation: Evaluation) -> ForwardRecord | None:
+        """Return the evaluation of training with noise, so that values are the same."""
+        executor = evaluation.executor
+        if isinstance(executor, StateExecutor) and executor.holds_states and executor.has_noise:
+            return self.memory(evaluation, (False, False))
+        return None
+
     def vjp(
         self,
         evaluation: Evaluation,
@@ -116,9 +123,9 @@ class Adjoint(GradientRule):
         return (
             "adjoint with noise: one forward pass of density matrices and one backward pass of "
             f"observables for all {evaluation.program.num_shared_angles} shared angles, in numpy "
-            "(CPU, double precision). Aer runs neither pass; the values equal its own to 1e-12. "
-            "Forward passes without a gradient, and second derivatives by parameter shift, run on "
-            "Aer"
+            "(CPU, double precision). Aer does not run the backward pass, nor the forward pass, "
+            "whose values equal those of Aer to 1e-12. Samples share the gates before and after "
+            "all their angles. Second derivatives by parameter shift"
         )
 
 

@@ -78,6 +78,10 @@ class GradientRule(ABC):
         """
         yield from ()
 
+    def inference_memory(self, evaluation: Evaluation) -> ForwardRecord | None:
+        """Return a record that computes outputs without derivatives; None for the executor."""
+        return None
+
     @abstractmethod
     def vjp(
         self,

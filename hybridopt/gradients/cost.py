@@ -36,7 +36,7 @@ def forward_cost(evaluation: Evaluation) -> Cost:
 def training_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
     """Return the cost of the outputs of one sample and of their derivative."""
     cost = forward_cost(evaluation)
-    if _runs_in_numpy(evaluation, rule, needs):
+    if _runs_in_numpy(evaluation, rule):
         return replace(cost, runs=0)
     return cost + gradient_cost(evaluation, rule, needs)
 
@@ -45,7 +45,7 @@ def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool,
     """Return the cost of one derivative with respect to (row, shared) angles for one sample."""
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
         # a backward run is not a setting
-        return Cost() if _runs_in_numpy(evaluation, rule, needs) else Cost(runs=1)
+        return Cost() if _runs_in_numpy(evaluation, rule) else Cost(runs=1)
     return forward_cost(evaluation) * gradient_evaluations(evaluation, rule, needs)
 
 
@@ -69,9 +69,9 @@ def gradient_evaluations(
     return count.cells
 
 
-def _runs_in_numpy(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> bool:
-    """Return whether no circuit reaches Aer: the adjoint rule with noise, if it is needed."""
-    return any(needs) and isinstance(rule, Adjoint) and evaluation.executor.has_noise
+def _runs_in_numpy(evaluation: Evaluation, rule: GradientRule) -> bool:
+    """Return whether no circuit reaches Aer, as for the adjoint rule with noise."""
+    return isinstance(rule, Adjoint) and evaluation.executor.has_noise
 
 
 def _keeps_forward_run(

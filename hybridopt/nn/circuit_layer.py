@@ -42,7 +42,7 @@ from hybridopt.gradients import GradientRule, create
 from hybridopt.gradients.cost import training_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.graph_capture import outside_graphs
-from hybridopt.nn.output_errors import HasOutputErrors, OutputErrors
+from hybridopt.nn.output_errors import HasOutputErrors, explain_errors
 from hybridopt.nn.parameter_map import AngleMap
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
@@ -144,7 +144,6 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         self.pad_with = _validation.optional_real("pad_with", pad_with)
         self._last: _Compiled | None = None
         self._last_pass = (1, True)  # number of samples, True if x required gradients
-        self._errors = OutputErrors()
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
@@ -216,7 +215,9 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         """Return the plan for a batch and for its gradient; see `RunsCircuits.explain`."""
         batch_size = self._samples(batch_size)
         program = self.program
-        lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
+        by_rule = self.gradient.inference_memory(self._evaluation()) is not None
+        where = "computed by the rule below, not by Aer. An equal job on Aer: " if by_rule else ""
+        lines = [f"Forward: {where}{self._explain_job(batch_size, 1)}"]
         lines += explain_placement(self._compiled().physical, program)
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         for kind, samples, tables in (
@@ -226,9 +227,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
             if self.gradient.name == "parameter-shift" and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
         lines.append(f"Rule {self.gradient.explain_for(self._evaluation())}.")
-        if (error := self._errors.seen.root_mean_square) is not None:
-            lines.append(f"Standard error of an output so far: {error:.2g} (root mean square).")
-        return "\n".join(lines)
+        return "\n".join(lines + explain_errors(self._errors.seen))
 
     @property
     def standard_errors(self) -> Float64[Tensor, "samples K"] | None:
@@ -296,12 +295,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
 
     def __getstate__(self) -> dict[str, Any]:
         # compiled parts are made again from the circuit, because functions cannot be pickled
-        return {
-            **self.__dict__,
-            "_last": None,
-            "_last_pass": (1, True),
-            "_errors": OutputErrors(),
-        }
+        return {**self.__dict__, "_last": None, "_last_pass": (1, True)}
 
     def _check_circuit(self) -> None:
         """Check that the parameters are those of the circuit and that it has no measurements."""

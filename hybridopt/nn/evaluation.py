@@ -75,6 +75,7 @@ class CircuitEvaluation(Evaluation):
         if known is not None:
             return known
         job = self._job(rows, shared)
+        memory = memory or self.rule.inference_memory(self)
         if memory is None:
             result = self._result(job, rows, shared)
             values = result.values

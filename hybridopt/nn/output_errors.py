@@ -42,6 +42,9 @@ class OutputErrors:
         self.last: Outputs | None = None
         self.seen = SquaredErrors()
 
+    def __reduce__(self) -> tuple[type[OutputErrors], tuple[()]]:
+        return OutputErrors, ()
+
     def record(self, variances: Outputs | None) -> None:
         """Store the variances of a forward pass."""
         self.last = variances
@@ -51,9 +54,21 @@ class OutputErrors:
 
 
 class HasOutputErrors:
-    """Module that records the standard errors of its circuit's outputs."""
+    """Module that records the standard errors of its circuits' outputs."""
 
-    _errors: OutputErrors
+    @property
+    def _errors(self) -> OutputErrors:
+        """Record of this module; copies and pickles start with an empty one."""
+        record: OutputErrors = self.__dict__.setdefault("_output_errors", OutputErrors())
+        return record
+
+
+def explain_errors(seen: SquaredErrors) -> list[str]:
+    """Return the line of `explain` about standard errors, if outputs were sampled."""
+    error = seen.root_mean_square
+    if error is None:
+        return []
+    return [f"Standard error of an output so far: {error:.2g} (root mean square)."]
 
 
 def errors_seen(network: nn.Module) -> SquaredErrors:

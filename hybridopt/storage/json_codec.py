@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.errors import CheckpointError, ConversionError, HybridOptError
-from hybridopt.execution import AerExecutor, Executor
+from hybridopt.execution import AerExecutor, DaskExecutor, Executor
 from hybridopt.execution.executor import Metered
 from hybridopt.execution.noise import model_from_plain
 from hybridopt.gradients import GRADIENTS
@@ -83,6 +83,8 @@ def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
 
 def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, Any]:
     """Return settings and stream position of an executor, and why none can be made from them."""
+    if isinstance(executor, DaskExecutor):  # a cluster belongs to one session
+        executor = executor.executor
     state = executor.state_dict()
     if not runs_circuits:  # samples the formula of a control
         return {"kind": "sampler", "shots": executor.shots, "state": state}

@@ -44,8 +44,8 @@ class EpochRecord:
         lr: Learning rate of the first step and the first parameter group; None if unknown.
         steps: Number of steps of the optimizer; None if unknown.
         clipped: Number of steps in which ``clip_grad_norm`` scaled the gradient; None if unknown.
-        standard_error: Root mean square of the standard errors of the outputs of circuit layers, in
-            the forward passes of training and evaluation; None without shots.
+        standard_error: Root mean square of the standard errors of circuit outputs (expectation
+            values, or probabilities in bridges), in the forward passes; None without shots.
         jobs: Number of jobs sent to a service, for training and evaluation.
         service_seconds: Time that the service reported for these jobs [s].
 
@@ -137,6 +137,8 @@ class History:
             ``"limit"``; in callbacks also ``"running"`` and ``"failed"``.
         range_test: Range test of ``lr="auto"``; None otherwise.
         detail: Message of the executor that reached a limit, with its cost; otherwise empty.
+        mitigation: Error mitigation of the executors, in words; empty without any. Mitigated values
+            are not exact.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -150,6 +152,7 @@ class History:
     status: Status = "running"
     range_test: RangeTest | None = None
     detail: str = ""
+    mitigation: str = ""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -193,6 +196,8 @@ class History:
             "status": self.status,
             "records": [asdict(record) for record in self.records],
             "range_test": self.range_test and asdict(self.range_test),
+            "detail": self.detail,
+            "mitigation": self.mitigation,
         }
 
     @classmethod
@@ -200,7 +205,9 @@ class History:
         """Undo `to_dict`."""
         records = [EpochRecord(**record) for record in state["records"]]
         found = state["range_test"]
-        return cls(state["metric_name"], records, state["status"], found and RangeTest(**found))
+        texts = (state.get(name, "") for name in ("detail", "mitigation"))  # not in older files
+        found = found and RangeTest(**found)
+        return cls(state["metric_name"], records, state["status"], found, *texts)
 
     def to_frame(self) -> Any:
         """Return a pandas ``DataFrame`` with one row per epoch and one column per quantity.

@@ -1,4 +1,4 @@
-"""Tests of the dense twin against states of Qiskit, and of the comparison with it."""
+"""Tests of the comparison with the dense twin."""
 
 from __future__ import annotations
 
@@ -7,52 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import Statevector
 
-from hybridopt.bench.correctness import deviation_from_twin, reference
+from hybridopt.bench.correctness import deviation_from_twin
+from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.peers import PennyLane
 from hybridopt.bench.peers.competitor import Hybridopt
-from hybridopt.bench.problem import Problem, ladder, reuploading
-from tests.bench.circuits import mixed
-
-
-def outputs(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    rows = []
-    for sample in x:
-        table = dict(zip([*problem.inputs, *problem.weights], [*sample, *w], strict=True))
-        state = Statevector(problem.circuit.assign_parameters(table))
-        rows.append([state.expectation_value(op).real for op in problem.observables])
-    return np.array(rows)
-
-
-def test_values_and_gradient_match_states_of_qiskit():
-    problem = mixed()
-    x, w = problem.angles(np.random.default_rng(0))
-    twin = reference(problem, x, w)
-    np.testing.assert_allclose(twin.values, outputs(problem, x, w), atol=1e-12)
-    step = 1e-4  # the error is at most step^2 / 6 times a third derivative
-    for j in range(len(w)):
-        shift = np.zeros_like(w)
-        shift[j] = step
-        above, below = (outputs(problem, x, w + sign * shift) for sign in (1, -1))
-        slope = (above - below).sum(-1).mean() / (2 * step)
-        assert abs(twin.gradient[j] - slope) < 5e-7
-
-
-def test_slopes_sum_over_all_gates_of_a_weight(solved):
-    problem, twin = solved
-    x, _ = problem.angles(np.random.default_rng(0))
-    np.testing.assert_allclose(twin.slopes[:, 0], np.abs(x[:, 0]), atol=1e-15)  # w0 x0 + w1
-    np.testing.assert_allclose(twin.slopes[:, 1], 1)
-    assert twin.steepness.shape == (4,)
-    assert (twin.steepness > 0).all()
-    problem = mixed()
-    x, w = problem.angles(np.random.default_rng(2))
-    twin = reference(problem, x, w)
-    np.testing.assert_allclose(twin.slopes[:, 0], np.sqrt(2))  # w0 in rx and in rxx
-    np.testing.assert_allclose(twin.slopes[:, 2], np.sqrt(1 + 0.25))  # w2 in u, w2 / 2 in rzz
-    np.testing.assert_allclose(twin.slopes[:, 4], np.sqrt(np.cos(w[4]) ** 2 + 1))
-
+from hybridopt.bench.problem import ladder, reuploading
 
 SHIFT = Hybridopt("parameter-shift")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hybridopt.bench.correctness import reference
+from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.measure import OUT_OF_TIME, OvertimeError, measure, timeout
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
 from hybridopt.bench.problem import ladder

@@ -10,6 +10,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 from torch import nn
 from torch.nn.functional import mse_loss
@@ -251,3 +252,17 @@ def test_elementary_gates_are_the_default_with_noise():
 def test_copies_of_a_network_share_their_executor():
     layer = controlled_layer(Relay())
     assert copy.deepcopy(layer).executor is layer.executor
+
+
+@pytest.mark.parametrize("bridge", ["memory", "generator", "mesh"])
+def test_standard_errors_of_bridges_reach_histories(bridge):
+    shots = 200
+    x = torch.rand(4, 2)
+    for noise_model in (None, GenericBackendV2(6, seed=4)) if bridge == "memory" else (None,):
+        executor = AerExecutor(shots=shots, seed=3, noise_model=noise_model)
+        options = {"synthesis": "gates"} if bridge == "memory" else {}
+        quantum = to_quantum(nn.Linear(2, 2), bridge, executor=executor, **options)
+        history = ho.fit(quantum, (x, torch.zeros(4, 2)), epochs=1, loss=mse_loss)
+        assert 0 < history.standard_error[0] <= 1 / shots**0.5
+        assert "Standard error of an output" in quantum.explain()
+        assert "Standard error" not in copy.deepcopy(quantum).explain()

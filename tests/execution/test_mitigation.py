@@ -136,6 +136,16 @@ def test_some_qubits_of_two_blocks_are_read_in_any_order():
     true = np.random.default_rng(4).dirichlet(np.ones(16), 3)  # bits: qubits 2, 3, 0, 1
     found = inverse.quasi_probabilities(true @ dense(blocks, measured))
     np.testing.assert_allclose(found, true.reshape(3, 4, 4).sum(axis=1), rtol=0, atol=1e-14)
+    weights, reported = np.random.default_rng(5).normal(size=(3, 4)), true @ dense(blocks, measured)
+    products = (inverse.outcome_weights(weights) * reported).sum(-1)
+    np.testing.assert_allclose(products, (weights * found).sum(-1), rtol=0, atol=1e-14)
+
+
+def test_rounded_rows_give_probabilities_that_sum_to_1():
+    rounded = np.array(SINGLE[:1], dtype=np.float32) * np.float32(1 + 3e-7)
+    _, inverse = ReadoutMitigation.from_confusion(rounded).measured((0,), (0,))
+    total = inverse.quasi_probabilities(np.array([0.3, 0.7])).sum()
+    np.testing.assert_allclose(total, 1, rtol=0, atol=1e-15)
 
 
 def test_idle_qubits_of_a_block_are_in_state_0():

@@ -26,7 +26,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 
 def test_there_are_lessons():
-    assert [path.name[:2] for path in LESSONS] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.name[:2] for path in LESSONS] == ["01", "02", "03", "04", "05", "06", "09"]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from hybridopt.bench.noise import noise_model
 from hybridopt.bench.problem import Problem
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer
@@ -26,6 +27,14 @@ ONE_BY_ONE = ("density_matrix", "matrix_product_state")  # methods that stack no
 
 
 @dataclass(frozen=True)
+class Duration:
+    """Time of one call, or mean of several."""
+
+    wall: float  # [s]
+    cpu: float  # of all threads [s]
+
+
+@dataclass(frozen=True)
 class PreparedProblem:
     """Problem, translated for a competitor."""
 
@@ -34,6 +43,7 @@ class PreparedProblem:
     gradient: Gradient
     usage: Callable[[], Cost] | None = None  # total cost so far, if it is counted
     note: str = ""  # description of the execution
+    duration: Callable[[], Duration] | None = None  # of the last call, if another process ran it
 
 
 class Competitor(ABC):
@@ -46,6 +56,7 @@ class Competitor(ABC):
     kind: str = EXACT  # equivalent rule of hybridopt
     exact: bool = True  # True if it runs problems without shots
     samples: bool = False  # True if it runs problems with shots
+    noisy: bool = False  # True if it runs problems with noise
     tolerance: float = DOUBLE  # deviation due to floating-point rounding, without shots
     one_by_one: bool = False  # True if its time is proportional to the number of samples
     compiles: bool = False  # True if the first call compiles and is therefore slower
@@ -60,15 +71,24 @@ class Competitor(ABC):
             f'or in a checkout `pip install ".[{self.extra}]"`.'
         )
 
+    def supports(self, problem: Problem) -> bool:
+        """Return True if it runs problems with these shots and this noise."""
+        counted = self.exact if problem.shots is None else self.samples
+        return counted and (self.noisy or problem.noise is None)
+
     @abstractmethod
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Translate a problem without running its circuit."""
+
+    def close(self) -> None:  # noqa: B027  # most need no end
+        """End what outlives a problem, such as a process."""
 
 
 class Hybridopt(Competitor):
     """`CircuitLayer` with a method, a device and a precision of Aer."""
 
     key = library = "hybridopt"
+    noisy = True
 
     def __init__(
         self,
@@ -94,7 +114,7 @@ class Hybridopt(Competitor):
         """Return the layer of a problem; it checks all options and runs no circuit."""
         executor = AerExecutor(
             self.device, shots=problem.shots, seed=self.seed, method=self.method,
-            precision=self.precision,
+            precision=self.precision, noise_model=noise_model(problem),
         )  # fmt: skip
         return CircuitLayer(
             problem.circuit, problem.inputs, problem.weights, problem.observables, executor,

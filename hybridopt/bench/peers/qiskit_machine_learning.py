@@ -11,9 +11,10 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
+from hybridopt.bench.noise import noise_model
 from hybridopt.bench.peers.competitor import SHIFT, Competitor, Gradient, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import flatten
+from hybridopt.bench.translation import WITHOUT_EFFECT, flatten
 from hybridopt.errors import UnsupportedError
 
 # Aer (0.18.2) ignores tables of angles for cp, crx, cry and crz without a warning
@@ -28,7 +29,7 @@ class EstimatorNetwork(Competitor):
     one_by_one = True
 
     def __init__(self, aer: bool) -> None:
-        self.aer = aer
+        self.aer = self.noisy = aer
         self.key = "qiskit-estimator-aer" if aer else "qiskit-estimator"
         self.name = f"EstimatorQNN on {'Aer EstimatorV2' if aer else 'StatevectorEstimator'}"
 
@@ -40,8 +41,12 @@ class EstimatorNetwork(Competitor):
         estimator: Any = StatevectorEstimator()
         circuit = problem.circuit
         if self.aer:
-            estimator = EstimatorV2(options={"default_precision": 0.0})
-            circuit = _for_aer(circuit)
+            options: dict[str, Any] = {"default_precision": 0.0}
+            if problem.noise is not None:
+                method = {"method": "density_matrix", "noise_model": noise_model(problem)}
+                options["backend_options"] = method
+            estimator = EstimatorV2(options=options)
+            circuit = _for_aer(circuit, keep=problem.noise is not None)
         network = EstimatorQNN(
             circuit=circuit,
             estimator=estimator,
@@ -103,12 +108,21 @@ def _gradient(network: Any, readout: np.ndarray) -> Gradient:
     return gradient
 
 
-def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return the circuit in gates that Aer supports and whose angles it can bind."""
+def _for_aer(circuit: QuantumCircuit, *, keep: bool = False) -> QuantumCircuit:
+    """Return the circuit in gates that Aer supports and whose angles it can bind.
+
+    Raises:
+        UnsupportedError: If ``keep`` is True and a gate would be replaced: it has noise.
+    """
     names = set(AerSimulator().configuration().basis_gates)
     result = QuantumCircuit(circuit.num_qubits)
     for part in flatten(circuit, lambda part: part.name in (BOUND if part.free else names)):
         result.append(part.gate, part.qubits)
+    replaced = circuit.count_ops().keys() - result.count_ops().keys() - WITHOUT_EFFECT
+    if keep and replaced:
+        raise UnsupportedError(
+            f"Gates with noise must be gates that Aer binds (got {', '.join(sorted(replaced))})."
+        )
     return result
 
 

@@ -243,7 +243,8 @@ class GeneratorCircuit(LadderSource):
 
     @property
     def _evaluation(self) -> CircuitEvaluation:
-        return CircuitEvaluation(self.program, Probabilities(), self.executor, self.gradient)
+        circuits = self.program, Probabilities(), self.executor
+        return CircuitEvaluation(*circuits, self.gradient, errors=self._errors)
 
 
 class GeneratorFormula(LadderSource, FormulaSource):

@@ -228,7 +228,7 @@ class MemoryCircuit(CosineSource):
     @property
     def reader(self) -> CircuitReader:
         """Reader of the circuit."""
-        return CircuitReader(self.program, self.executor, self.gradient)
+        return CircuitReader(self.program, self.executor, self.gradient, self._errors)
 
     @property
     def chain(self) -> ChainReader | None:
@@ -236,7 +236,7 @@ class MemoryCircuit(CosineSource):
         if not self.executor.has_noise or self.program.synthesis != "gates":
             return None
         m, columns = self.program.num_index_qubits, self.program.columns
-        return ChainReader(m, columns, self.executor, self.gradient)
+        return ChainReader(m, columns, self.executor, self.gradient, self._errors)
 
     def read(self, angles: Angles) -> Tensor:
         """Return cosines, or with noise the probabilities of all outcomes."""

@@ -31,6 +31,7 @@ from hybridopt.execution import Executor, Job, Metered, Probabilities
 from hybridopt.execution.result import checked_result
 from hybridopt.gradients import ParameterShift
 from hybridopt.nn.evaluation import CircuitEvaluation
+from hybridopt.nn.output_errors import OutputErrors
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +41,12 @@ class CircuitReader:
     program: MemoryProgram
     executor: Executor
     gradient: ParameterShift
+    errors: OutputErrors | None = None  # record of the variances of the outcomes
 
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
         """Return cos(theta - order pi/2) from one setting, with the executor's shots."""
         job = self._job(theta, order)
-        return self._cosines(job, self.executor.run(job))[: theta.size]
+        return self._cosines(job, self.executor.run(job), order)[: theta.size]
 
     def submitted(self, theta: Float64[np.ndarray, " M"]) -> Read:
         """Return a reader with the jobs of cosines and of their derivatives submitted."""
@@ -54,7 +56,7 @@ class CircuitReader:
         def read(angles: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
             if order >= len(jobs) or not np.array_equal(angles, theta):
                 return self.read(angles, order)
-            return self._cosines(jobs[order], pending[order].result())[: theta.size]
+            return self._cosines(jobs[order], pending[order].result(), order)[: theta.size]
 
         return read
 
@@ -62,8 +64,10 @@ class CircuitReader:
         shared = self.gradient.common_shift(self.padded(theta), order)[None, :]
         return Job(self.program, Probabilities(), np.zeros((1, 0)), shared)
 
-    def _cosines(self, job: Job, result: object) -> Float64[np.ndarray, " N"]:
+    def _cosines(self, job: Job, result: object, order: int) -> Float64[np.ndarray, " N"]:
         checked = checked_result(self.executor, job, result)
+        if self.errors is not None and order == 0:  # later orders are derivatives
+            self.errors.record(checked.variances)
         return split_probabilities(checked.values[0, 0])
 
     def padded(self, theta: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " N"]:
@@ -101,6 +105,7 @@ class ChainReader:
     columns: tuple[int, ...] | None  # free angles of the sparse form; None for all N
     executor: Executor
     gradient: ParameterShift
+    errors: OutputErrors | None = None  # record of the variances of the outcomes
 
     @property
     def program(self) -> CircuitProgram:
@@ -116,7 +121,8 @@ class ChainReader:
         theta = math.pi / 2 + torch.cat([delta, delta.new_zeros(places - len(delta))])
         angles = (walsh_transform(theta) / places)[list(order)]
         pair = None if known is None else (angles[None].detach(), known)
-        run = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient, pair)
+        circuits = program, Probabilities(), self.executor
+        run = CircuitEvaluation(*circuits, self.gradient, pair, errors=self.errors)
         return run(angles.new_zeros(1, 0), angles[None])
 
     def cosines(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, " N"]:

@@ -27,6 +27,7 @@ from hybridopt.circuits.counts import count_gates
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
+from hybridopt.nn.output_errors import HasOutputErrors
 from hybridopt.nn.summary import SummaryRow
 
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros must be able to grow
@@ -36,7 +37,7 @@ Plain = nn.Linear | nn.Conv2d
 AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # dtypes that torch casts
 
 
-class MeshLayer(nn.Module, HasReadoutCache):
+class MeshLayer(nn.Module, HasReadoutCache, HasOutputErrors):
     """Layer ``W x + b`` as one mesh per group, with a trainable bias as a column."""
 
     plain: Plain  # without its weight; a frozen bias stays in it
@@ -80,7 +81,7 @@ class MeshLayer(nn.Module, HasReadoutCache):
     @property
     def reader(self) -> MeshReader:
         """Reader with the present executor and gradient rule."""
-        return MeshReader(self.mesh, self.executor, self.gradient)
+        return MeshReader(self.mesh, self.executor, self.gradient, self._errors)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's outputs in its dtype; only shapes on torch's meta device."""

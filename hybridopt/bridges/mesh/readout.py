@@ -22,6 +22,7 @@ from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.gradients import GradientRule
 from hybridopt.gradients.base import differentiable_jvp
 from hybridopt.nn.evaluation import CircuitEvaluation
+from hybridopt.nn.output_errors import OutputErrors
 
 Feed = str | int
 Matrix = Callable[[Tensor], Tensor]  # maps angles to W, differentiable
@@ -34,6 +35,7 @@ class MeshReader:
     mesh: MeshShape
     executor: Executor
     rule: GradientRule
+    errors: OutputErrors | None = None  # record of the variances of the outputs
 
     def matrices(
         self, angles: Float64[Tensor, "S P"], known: Reading | None = None
@@ -101,7 +103,9 @@ class MeshReader:
         linear = feed != "reference" and not self.executor.has_noise
         program = mesh_program(self.mesh, feed, native=native, linear=linear)
         readout = Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
-        return CircuitEvaluation(program, readout, self.executor, self.rule, known)
+        return CircuitEvaluation(
+            program, readout, self.executor, self.rule, known, errors=self.errors
+        )
 
     def _unit_outputs(
         self,

@@ -155,7 +155,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def usage(self) -> Cost:
-        """Cost since construction, counted when circuits reach Aer."""
+        """Cost since construction, counted when circuits reach Aer.
+
+        The adjoint rule with noise counts its settings, but no runs, as it works in numpy.
+        """
         with self._lock:
             return self._strategies.usage
 

@@ -60,10 +60,10 @@ class DaskExecutor(Executor):
         ExecutionError: If ``client`` is closed.
 
     Example:
-        >>> from hybridopt import AerExecutor, DaskExecutor
+        >>> import hybridopt as ho
         >>> def layer_on_cluster(client, circuit):  # client = distributed.Client(address)
-        ...     executor = DaskExecutor(client, AerExecutor(shots=1000, seed=7))
-        ...     return hybridopt.CircuitLayer(*circuit, executor=executor)
+        ...     executor = ho.DaskExecutor(client, ho.AerExecutor(shots=1000, seed=7))
+        ...     return ho.CircuitLayer(*circuit, executor=executor)
     """
 
     changeable: ClassVar[frozenset[str]] = AerExecutor.changeable
@@ -99,10 +99,6 @@ class DaskExecutor(Executor):
     def lowering(self) -> Literal["whole", "elementary"]:
         """Gates of lowered circuits, as those of ``executor``."""
         return self.executor.lowering
-
-    def settings(self) -> dict[str, Any]:
-        """Return class and settings of ``executor``, as the numbers are those of one process."""
-        return {"class": type(self.executor).__name__, **self.executor.settings()}
 
     @property
     def discarded_weight(self) -> NoReturn:
@@ -159,6 +155,14 @@ class DaskExecutor(Executor):
             f"{self.executor.explain(first)}"
         )
 
+    def num_pieces(self, job: Job) -> int:
+        """Return the number of pieces of a job on the present workers; 1 if it runs here."""
+        return self._cut(job, max(1, len(self._cluster.workers()))).count
+
+    def settings(self) -> dict[str, Any]:
+        """Return class and settings of ``executor``, as the numbers are those of one process."""
+        return {"class": type(self.executor).__name__, **self.executor.settings()}
+
     def state_dict(self) -> dict[str, Any]:
         """Return the position in the random stream of ``executor``."""
         return self.executor.state_dict()
@@ -168,10 +172,7 @@ class DaskExecutor(Executor):
         self.executor.load_state_dict(state)
 
     def __repr__(self) -> str:
-        return f"DaskExecutor({self._cluster.address!r}, {self.executor!r})"
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> DaskExecutor:
-        return self
+        return f"DaskExecutor({self.executor!r})"  # without the cluster, which is of one session
 
     def __copy__(self) -> DaskExecutor:
         own = object.__new__(DaskExecutor)

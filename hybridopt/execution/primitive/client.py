@@ -18,6 +18,10 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError
 from hybridopt.execution.primitive.seeding import seeding_of, set_options
 
 CLOSED = {"Closed", "In progress, not accepting new jobs"}  # of `Session.status()`
+SECRET_NAMES = {
+    "token", "api_token", "api_key", "apikey", "access_token", "password", "secret",
+    "instance", "crn",
+}  # fmt: skip
 MITIGATIONS = {  # of the options of estimators, with their words
     ("resilience", "measure_mitigation"): "readout mitigation (TREX)",
     ("resilience", "zne_mitigation"): "zero-noise extrapolation",
@@ -53,6 +57,9 @@ class Client:
             f"`primitive` must be a SamplerV2 or EstimatorV2 (got {kind}). {remedy}"
         )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Client:
+        return self  # with its connection, which copies of executors share
+
     @cached_property
     def backend(self) -> BackendV2 | None:
         """Backend of the primitive, if it has one."""
@@ -63,6 +70,18 @@ class Client:
             if isinstance(found, BackendV2):
                 return found
         return None
+
+    @property
+    def device(self) -> BackendV2 | None:
+        """Backend with couplings; a simulator without any is not a device."""
+        has_couplings = getattr(self.backend, "coupling_map", None) is not None
+        return self.backend if has_couplings else None
+
+    @property
+    def simulates_target(self) -> bool:
+        """Whether a fake device is simulated with the errors of its target, not its properties."""
+        local = self.is_local and getattr(self.primitive, "_service", None) is not None
+        return local and callable(getattr(self.primitive, "finalize_options", None))
 
     @property
     def mode(self) -> Any:
@@ -213,12 +232,6 @@ class Client:
             for name, value in values.items():
                 if isinstance(name, str) and name.strip("_").lower() in SECRET_NAMES:
                     yield from _texts(value)
-
-
-SECRET_NAMES = {
-    "token", "api_token", "api_key", "apikey", "access_token", "password", "secret",
-    "instance", "crn",
-}  # fmt: skip
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from threading import RLock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -17,12 +17,14 @@ from hybridopt.circuits.program import Program, template_of
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import Executor, Lowering
-from hybridopt.execution.job import MAX_SHOTS, Job, Stream, shots_of_precision
+from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.primitive.client import Client
+from hybridopt.execution.primitive.effort import Effort
 from hybridopt.execution.primitive.isa_circuits import IsaCircuits
-from hybridopt.execution.primitive.journal import Arrays, Entry, Journal
+from hybridopt.execution.primitive.journal import Arrays, Entry, Journal, new_key
 from hybridopt.execution.primitive.limits import SpendingLimits
 from hybridopt.execution.primitive.pubs import Part, parts_of
+from hybridopt.execution.primitive.readout_correction import ReadoutCorrection
 from hybridopt.execution.primitive.seeding import seeding_of
 from hybridopt.execution.primitive.submission import Sender, Submission, Ticket
 from hybridopt.execution.random_stream import RandomStream
@@ -114,20 +116,8 @@ class PrimitiveExecutor(RandomStream, Executor):
         seed: int | None = None,
     ) -> None:
         self._client = Client.of(primitive)
-        shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
-        precision = _validation.optional_real("precision", precision, minimum=0, strict=True)
-        self._check_kind(shots, precision)
-        self._asked = precision  # None for the options of the estimator
-        if self._client.is_sampler:
-            self.shots, self.precision = shots or self._client.default_shots, None
-        else:
-            self.precision = precision or self._client.default_precision
-            if self.precision == 0:
-                raise ArgumentError(
-                    "`precision` must be greater than 0 (got 0, the default of "
-                    f"{type(primitive).__name__}). Give it. For exact values use AerExecutor()."
-                )
-            self.shots = shots_of_precision(self.precision)
+        self._effort = Effort.checked(self._client, shots, precision)
+        self.shots, self.precision = self._effort.shots, self._effort.precision
         self.max_rows = _validation.optional_integer("max_rows", max_rows, minimum=1) or MAX_ROWS
         self.limits = SpendingLimits.checked(max_shots, max_jobs, max_seconds)
         self._seeding = seeding_of(primitive)
@@ -136,10 +126,8 @@ class PrimitiveExecutor(RandomStream, Executor):
         self._is_seeded = self._seeding.always or self.seed is not None or own is not None
         super().__init__(own if self.seed is None and isinstance(own, int) else self.seed)
         _check_callables(pass_manager, retrieve)
-        if readout_mitigation is not None or confusion is not None:
-            raise UnsupportedError(
-                "`readout_mitigation` and `confusion` must be None for a primitive in this version."
-            )
+        self.readout_mitigation = readout_mitigation
+        self._correction = ReadoutCorrection.of(self._client, readout_mitigation, confusion)
         ideal = self._client.is_ideal and self._client.backend is None
         self._circuits = IsaCircuits(self._client.backend, pass_manager, compact=ideal)
         one_pub = self._is_seeded and self._seeding.one_pub
@@ -169,8 +157,9 @@ class PrimitiveExecutor(RandomStream, Executor):
 
     @property
     def mitigation(self) -> str:
-        """Error mitigation by the primitive, in words; empty without any."""
-        return self._client.mitigation
+        """Error mitigation, in words; empty without any."""
+        own = "" if self._correction is None else "readout errors by inverse confusion matrices"
+        return ", ".join(filter(None, [self._client.mitigation, own]))
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as plain data, without tokens and instances of accounts."""
@@ -180,6 +169,8 @@ class PrimitiveExecutor(RandomStream, Executor):
             "primitive": self._client.name,
             effort: getattr(self, effort),
             "mitigation": self.mitigation,
+            "readout_mitigation": self.readout_mitigation,
+            "confusion": self._correction and self._correction.fingerprint,
             "max_rows": self.max_rows,
             "seed": self.seed,
             "journal": folder,
@@ -210,6 +201,13 @@ class PrimitiveExecutor(RandomStream, Executor):
         self._client.check_open()
         if isinstance(readout, Probabilities):
             self._check_probabilities(program, readout)
+        elif not readout.is_whole:
+            raise UnsupportedError(
+                "A PrimitiveExecutor must read whole observables (got some of their settings). It "
+                "cuts long jobs itself (`max_rows`), so do not give it to a DaskExecutor."
+            )
+        if self._correction is not None:  # raises for qubits without a confusion matrix
+            self._correction.readout(program, readout, self._circuits).settings(program)
 
     def run(self, job: Job) -> Result:
         """Send the job, and wait for its result."""
@@ -219,31 +217,25 @@ class PrimitiveExecutor(RandomStream, Executor):
         """Send the job; its result waits for it."""
         self._check_job(job)
         stream = job.stream or Stream(self._next_call())
-        job = replace(job, stream=stream)
-        shots, precision = self._effort(job)
+        job = replace(self._corrected(job), stream=stream)
+        effort = self._effort.of(job)
         parts = [] if job.readout.is_constant else list(self._parts(job))
-        costs = [self._cost(part, shots) for part in parts]
+        costs = [self._cost(part, effort.shots) for part in parts]
         total = sum(costs, Cost())
         tickets = []
         with self._lock:
             self.limits.check(self._usage, total)
             for number, (part, cost) in enumerate(zip(parts, costs, strict=True)):
-                tickets.append(self._send(part, number, stream))
+                tickets.append(self._send(part, number, stream, effort))
                 self._usage += cost
-        target = precision if precision is not None else self.precision
-        return Submission(job, tickets, total, lambda ticket: self._wait(ticket, target or 0.0))
+        return Submission(job, tickets, total, lambda ticket: self._wait(ticket, effort))
 
     def explain(self, job: Job) -> str:
         """Return what would be sent, in words; send nothing."""
         self._check_job(job)
+        job = self._corrected(job)
         cells, bases = len(job.shared) * len(job.rows), job.readout.num_settings
         jobs = -(-cells // self._size(job))
-        shots, precision = self._effort(job)
-        per_setting = (
-            f"{shots:,} shots per setting"
-            if self._client.is_sampler
-            else f"precision {precision or self.precision or 0:.3g}"
-        )
         how = (
             "transpiled once, one pub per basis"
             if template_of(job.program) is not None
@@ -253,14 +245,20 @@ class PrimitiveExecutor(RandomStream, Executor):
             f"{_count(cells * bases, 'setting')} of {_count(job.program.num_qubits, 'qubit')} "
             f"({_count(cells, 'row')}, {_count(bases, 'basis', 'bases')}) in "
             f"{_count(jobs, 'job')} on "
-            f"{self._client.name}, {per_setting}; {how}.{self._explain_mitigation()}"
+            f"{self._client.name}, {self._effort.of(job)}; {how}.{self._explain_mitigation()}"
         )
 
     def __repr__(self) -> str:
         effort = f"shots={self.shots}" if self._client.is_sampler else f"precision={self.precision}"
         return f"PrimitiveExecutor({self._client.name}, {effort}, seed={self.seed})"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __copy__(self) -> PrimitiveExecutor:
+        """Return an executor on the same primitive and journal, with its own position and cost."""
+        clone: PrimitiveExecutor = type(self).__new__(type(self))
+        clone.__setstate__(self.__getstate__())
+        return clone
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self._journal is not None:
             raise UnsupportedError(
                 "An executor with a `journal` must stay in its process, because two processes "
@@ -271,6 +269,9 @@ class PrimitiveExecutor(RandomStream, Executor):
                 f"An executor on {type(self._client.primitive).__name__} must stay in its "
                 "process, because its pickle could hold the token of an account. Create it again."
             )
+        return super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -279,7 +280,14 @@ class PrimitiveExecutor(RandomStream, Executor):
     def _explain_mitigation(self) -> str:
         if not self.mitigation:
             return ""
-        return f" Mitigated by the primitive ({self.mitigation}): mitigated is not exact."
+        return f" Mitigated ({self.mitigation}): mitigated is not exact."
+
+    def _corrected(self, job: Job) -> Job:
+        """Return the job with a readout whose errors are corrected, if they are to be."""
+        if self._correction is None:
+            return job
+        readout = self._correction.readout(job.program, job.readout, self._circuits)
+        return replace(job, readout=readout)
 
     def _check_job(self, job: object) -> None:
         checked = _validation.instance(
@@ -287,20 +295,6 @@ class PrimitiveExecutor(RandomStream, Executor):
         )
         self.check(checked.program, checked.readout)
         checked.check()
-        self._check_kind(checked.shots, checked.precision)
-
-    def _check_kind(self, shots: int | None, precision: float | None) -> None:
-        """Refuse shots of estimators, and precision of samplers."""
-        if self._client.is_sampler and precision is not None:
-            raise ArgumentError(
-                "`precision` must be None for a sampler (got "
-                f"{precision:g}). Give `shots`, about 1 / precision**2."
-            )
-        if not self._client.is_sampler and shots is not None:
-            raise ArgumentError(
-                f"`shots` must be None for an estimator (got {shots}). Give `precision`, about "
-                "1 / sqrt(shots)."
-            )
 
     def _check_probabilities(self, program: Program, readout: Probabilities) -> None:
         if not self._client.is_sampler:
@@ -314,13 +308,6 @@ class PrimitiveExecutor(RandomStream, Executor):
                 f"Probabilities must be read from at most {WIDEST_PROBABILITIES} qubits (got "
                 f"{read}). Read fewer qubits, or give observables."
             )
-
-    def _effort(self, job: Job) -> tuple[int, float | None]:
-        """Return the shots per setting, and the precision that was asked for."""
-        if self._client.is_sampler:
-            return self.shots if job.shots is None else job.shots, None
-        precision = self._asked if job.precision is None else job.precision
-        return (self.shots if precision is None else shots_of_precision(precision)), precision
 
     def _size(self, job: Job) -> int:
         """Return the largest number of cells per job."""
@@ -338,17 +325,16 @@ class PrimitiveExecutor(RandomStream, Executor):
         jobs = len(part.pubs) if self._sender.one_pub else 1
         return Cost(settings, settings * shots, settings, jobs)
 
-    def _send(self, part: Part, number: int, stream: Stream) -> Ticket:
-        shots, precision = self._effort(part.job)
+    def _send(self, part: Part, number: int, stream: Stream, effort: Effort) -> Ticket:
         identity = {
             "kind": "sampler" if self._client.is_sampler else "estimator",
-            "circuit": part.circuit,
-            "shots": shots if precision is None else repr(precision),
+            "circuit": part.circuit + (self._correction.fingerprint if self._correction else ""),
+            "shots": effort.shots if effort.precision is None else repr(effort.precision),
             "rows": part.cells,
             "angles": part.angles,
         }
         entry = (
-            Entry(None, os.urandom(16).hex(), identity)
+            Entry(None, new_key(), identity)
             if self._journal is None
             else self._journal.entry(self._entropy, stream, identity)
         )
@@ -357,11 +343,10 @@ class PrimitiveExecutor(RandomStream, Executor):
             place = stream.call, stream.first_shared, stream.first_row, stream.first_setting
             sequence = np.random.SeedSequence(self._entropy, spawn_key=(*place, number))
             seeds = (sequence.generate_state(len(part.pubs)) >> 1).tolist()
-        sampled = shots if self._client.is_sampler else None
-        return self._sender.send(part, entry, sampled, precision, seeds)
+        return self._sender.send(part, entry, effort, seeds)
 
-    def _wait(self, ticket: Ticket, precision: float) -> Arrays:
-        arrays = self._sender.wait(ticket, precision)
+    def _wait(self, ticket: Ticket, effort: Effort) -> Arrays:
+        arrays = self._sender.wait(ticket, effort.precision or 0.0)
         with self._lock:
             self._usage += Cost(seconds=float(arrays["seconds"]))
         return arrays

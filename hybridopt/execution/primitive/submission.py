@@ -15,11 +15,12 @@ from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.primitive.client import Client
 from hybridopt.execution.primitive.connection import repeated
+from hybridopt.execution.primitive.effort import Effort
 from hybridopt.execution.primitive.journal import Arrays, Entry
 from hybridopt.execution.primitive.pubs import Part
 from hybridopt.execution.result import PendingResult, Result
 
-TAG = "hybridopt-"
+TAG = "ho-"  # tags of IBM have few characters
 
 
 @dataclass(eq=False)
@@ -44,8 +45,7 @@ class Sender:
         self,
         part: Part,
         entry: Entry,
-        shots: int | None,
-        precision: float | None,
+        effort: Effort,
         seeds: Sequence[int] | None,
     ) -> Ticket:
         """Return the ticket of a part, which is sent unless the journal knows it."""
@@ -60,7 +60,7 @@ class Sender:
         groups = [[pub] for pub in part.pubs] if self.one_pub else [list(part.pubs)]
         for place, pubs in enumerate(groups):
             seed = None if seeds is None else seeds[place]
-            ticket.handles.append(self._sent(pubs, entry, shots, precision, seed))
+            ticket.handles.append(self._sent(pubs, entry, effort, seed))
         if self._keeps_jobs:
             entry.job_id = _job_id(ticket.handles[0])
             entry.write()
@@ -124,14 +124,7 @@ class Sender:
 
         return self._call(call, f"The search for job {job_id}")
 
-    def _sent(
-        self,
-        pubs: Sequence[Any],
-        entry: Entry,
-        shots: int | None,
-        precision: float | None,
-        seed: int | None,
-    ) -> Any:
+    def _sent(self, pubs: Sequence[Any], entry: Entry, effort: Effort, seed: int | None) -> Any:
         tag = TAG + entry.key if self.client.has_tags else None
         attempts: list[None] = []
 
@@ -141,7 +134,7 @@ class Sender:
             if attempts and tag is None:
                 _warn_of_second_payment("the connection was lost while a job was sent")
             attempts.append(None)
-            return self.client.send(pubs, shots, precision, tag=tag, seed=seed)
+            return self.client.send(pubs, effort.shots, effort.asked, tag=tag, seed=seed)
 
         return self._call(call, "Sending a job")
 

@@ -11,10 +11,12 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.bench.correctness import deviation_from_twin, reference
+from hybridopt.bench.correctness import deviation_from_twin
+from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.peers import (
     PEER_NAMES,
     PEERS,
+    EstimatorNetwork,
     PennyLane,
     PyQTorch,
     SamplerNetwork,
@@ -25,12 +27,14 @@ from hybridopt.bench.problem import Problem, ladder, reuploading
 from hybridopt.errors import UnsupportedError
 from tests.bench.circuits import mixed
 
-EXACT = [one for one in PEERS if one.exact] + [Hybridopt("parameter-shift"), Hybridopt("adjoint")]
+OURS = Hybridopt("parameter-shift"), Hybridopt("adjoint")
+EXACT = [one for one in (*PEERS, *OURS) if one.supports(ladder(2, 2))]
 SAMPLING = [one for one in PEERS if one.samples]
+NOISY = [one for one in (*PEERS, *OURS) if one.supports(ladder(2, 2).resized(noise=0.1))]
 
 
 def label(one) -> str:
-    return f"{one.key}-{one.rule}"
+    return f"{one.name}-{one.rule}"
 
 
 def need(one) -> None:
@@ -44,7 +48,10 @@ def solve(one, problem):
     with warnings.catch_warnings():
         # pyqtorch creates complex modules
         warnings.filterwarnings("ignore", "Complex modules are a new feature", UserWarning)
-        values, gradient = one.prepare(problem).gradient(x, w)
+        try:
+            values, gradient = one.prepare(problem).gradient(x, w)
+        finally:
+            one.close()
     return deviation_from_twin(one, problem, reference(problem, x, w), values, gradient)
 
 
@@ -76,6 +83,27 @@ def test_shots(one, observables):
     assert found.size > 1e-3  # sampled, not exact
 
 
+@pytest.mark.parametrize("one", NOISY, ids=label)
+def test_noise(one):
+    need(one)
+    problem = replace(reuploading(3, 12, 2), noise=0.05)
+    problem.circuit.rxx(problem.weights[3], 0, 2)
+    found = solve(one, problem)
+    assert found.agrees, found
+
+
+def test_noise_of_a_gate_that_a_library_replaces():
+    circuit = QuantumCircuit(3)
+    w = ParameterVector("w", 2)
+    circuit.crx(w[0], 2, 0)
+    circuit.sxdg(1)
+    circuit.cry(w[1], 0, 1)
+    problem = Problem("own", circuit, (), tuple(w), (SparsePauliOp("IZZ"),), 1, noise=0.05)
+    assert solve(PennyLane("default.mixed", "backprop"), problem).agrees
+    with pytest.raises(UnsupportedError, match=r"Gates with noise .*crx, cry"):
+        EstimatorNetwork(aer=True).prepare(problem)
+
+
 def test_sampler_computes_a_parity_of_some_qubits():
     problem = replace(ladder(3, 6, 3), shots=1000, observables=(2 * SparsePauliOp("ZIX"),))
     prepared = SamplerNetwork().prepare(problem)
@@ -104,7 +132,8 @@ def test_a_circuit_without_inputs():
 
 def test_names():
     assert {"pennylane-default", "pennylane-lightning", "qiskit-estimator", "qiskit-estimator-aer",
-            "qiskit-sampler", "tensorcircuit", "pyqtorch"} == set(PEER_NAMES)  # fmt: skip
+            "pennylane-mixed", "qiskit-sampler", "tensorcircuit", "pyqtorch", "qulacs",
+            "mindquantum"} == set(PEER_NAMES)  # fmt: skip
     lightning = [one.rule for one in PEERS if one.key == "pennylane-lightning"]
     assert lightning == ["adjoint", "parameter-shift"]
 

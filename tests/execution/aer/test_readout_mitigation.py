@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -73,12 +74,12 @@ def outputs(executor: AerExecutor, job: Job) -> np.ndarray:
     return executor.run(job).values
 
 
-def layer_with(executor: AerExecutor, observables=LABELS) -> CircuitLayer:
-    return CircuitLayer(circuit(), X, W, observables, executor, initial=WEIGHTS)
+def layer_with(executor: AerExecutor, observables=LABELS, **rule) -> CircuitLayer:
+    return CircuitLayer(circuit(), X, W, observables, executor, initial=WEIGHTS, **rule)
 
 
-def values_and_slopes(executor: AerExecutor, observables) -> list[torch.Tensor]:
-    layer, inputs = layer_with(executor, observables), INPUTS.clone().requires_grad_()
+def values_and_slopes(executor: AerExecutor, observables, **rule) -> list[torch.Tensor]:
+    layer, inputs = layer_with(executor, observables, **rule), INPUTS.clone().requires_grad_()
     values = layer(inputs)
     weights = torch.linspace(1, 2, values.numel(), dtype=values.dtype).reshape(values.shape)
     (values * weights).sum().backward()
@@ -93,8 +94,10 @@ def test_exact_values_and_gradients_equal_those_without_readout_errors(source, o
     ideal = AerExecutor(noise_model=noise(readout=False), **options)
     raw = AerExecutor(noise_model=noise(), **options)
     expected = values_and_slopes(ideal, observables)
-    for found, wanted in zip(values_and_slopes(mitigated, observables), expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    for rule in ("parameter-shift", "adjoint"):
+        found = values_and_slopes(mitigated, observables, gradient=rule)
+        for one, wanted in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, wanted, rtol=0, atol=1e-12)
     assert (values_and_slopes(raw, observables)[0] - expected[0]).abs().max() > 0.01
 
 
@@ -102,11 +105,11 @@ def test_given_matrices_correct_like_those_of_the_noise():
     kron = np.kron(MATRICES[2], np.kron(MATRICES[1], MATRICES[0]))  # qubit 0 is least significant
     expected = values_and_slopes(AerExecutor(noise_model=model(readout=False)), LABELS)
     pairs = {(2, 0): np.kron(MATRICES[0], MATRICES[2]), 1: MATRICES[1]}
-    for confusion in (MATRICES, kron, pairs):
+    for confusion, rule in product((MATRICES, kron, pairs), ("parameter-shift", "adjoint")):
         executor = AerExecutor(
             noise_model=model(), readout_mitigation="inverse", confusion=confusion
         )
-        found = values_and_slopes(executor, LABELS)
+        found = values_and_slopes(executor, LABELS, gradient=rule)
         for one, wanted in zip(found, expected, strict=True):
             torch.testing.assert_close(one, wanted, rtol=0, atol=1e-12)
 
@@ -240,9 +243,3 @@ def test_a_qubit_without_a_matrix_may_stay_unread():
         noise_model=model(), readout_mitigation="inverse", confusion=MATRICES[:2]
     )
     executor.check(lower(circuit(), X, W, whole=False), Expectations((SparsePauliOp("IZZ"),)))
-
-
-def test_the_adjoint_rule_refuses_mitigation_as_it_refuses_noise():
-    executor = AerExecutor(noise_model=model(), readout_mitigation="inverse")
-    with pytest.raises(UnsupportedError, match="noise"):
-        CircuitLayer(circuit(), X, W, LABELS, executor, gradient="adjoint")

@@ -14,7 +14,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit_aer.noise import NoiseModel, depolarizing_error
+from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import hybridopt as ho
 from hybridopt.errors import (
@@ -34,6 +34,9 @@ from tests.execution.test_executor import Relay
 
 NOISE = NoiseModel()
 NOISE.add_all_qubit_quantum_error(depolarizing_error(0.02, 2), ["cx"])
+READOUT = copy.deepcopy(NOISE)
+READOUT.add_all_qubit_readout_error(ReadoutError([[0.97, 0.03], [0.06, 0.94]]))
+MITIGATED = {"noise_model": READOUT, "readout_mitigation": "inverse", "shots": 50, "seed": 5}
 KINDS = {
     "exact": {},
     "shots": {"shots": 50, "seed": 5},
@@ -42,6 +45,8 @@ KINDS = {
     "trajectories": {"noise_model": NOISE, "shots": 5, "seed": 5, "method": "statevector"},
     "product states": {"method": "matrix_product_state", "shots": 50, "seed": 5},
     "random seed": {"shots": 50},
+    "mitigated": MITIGATED,
+    "mitigated trajectories": {**MITIGATED, "shots": 5, "method": "statevector"},
 }
 CUTS = [(1, 1, 3), (1, 3, 1), (2, 1, 1), (2, 3, 1), (2, 3, 3)]  # parts of S, B and G
 
@@ -265,6 +270,18 @@ def test_copies_have_their_own_stream(cut_small):
     np.testing.assert_array_equal(own.run(job).values, first.values)
 
 
+def test_files_have_the_executor_of_the_pieces(tmp_path):
+    circuit = ho.load_circuit("strongly_entangling")
+    executor = ho.DaskExecutor(FakeClient(), ho.AerExecutor(shots=30, seed=1))
+    layer = ho.CircuitLayer(*circuit, executor=executor)
+    layer(torch.rand(2, layer.in_features))
+    ho.save(layer, tmp_path / "layer.ho")
+    loaded = ho.load(tmp_path / "layer.ho")
+    assert type(loaded.executor) is ho.AerExecutor
+    assert loaded.executor.state_dict() == executor.state_dict()
+    assert executor.settings() == loaded.executor.settings()
+
+
 def test_estimators_of_scikit_learn_restart_the_stream():
     from hybridopt.sklearn.base import _restarted
 
@@ -275,6 +292,7 @@ def test_estimators_of_scikit_learn_restart_the_stream():
     assert executor.state_dict()["calls"] == 1
 
 
+@pytest.mark.wrong_types
 def test_bad_arguments_are_refused():
     client = FakeClient()
     with pytest.raises(ArgumentTypeError, match="`client`"):
@@ -320,6 +338,6 @@ def test_killed_workers_change_no_number_and_no_account(client, cluster, monkeyp
         found, expected = many.run(job), one.run(job)
         assert_equal(found, expected)
         killer.join()
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=300)
         assert victim not in client.run(os.getpid).values()
     assert many.usage == one.usage

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.primitives import (
+    BackendEstimatorV2,
+    BackendSamplerV2,
+    StatevectorEstimator,
+    StatevectorSampler,
+)
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel, ReadoutError
 from qiskit_aer.primitives import SamplerV2 as AerSampler
+from qiskit_ibm_runtime.executor_estimator import EstimatorV2
+from qiskit_ibm_runtime.executor_sampler import SamplerV2
+from qiskit_machine_learning.circuit.library import raw_feature_vector
 from scipy.stats import chi2
 
 import hybridopt as ho
 from hybridopt.circuits import lower
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
 from hybridopt.execution import Expectations, Job, Probabilities
 from tests.execution.jobs import dense, rotations_job
 from tests.execution.primitive.configurations import CONFIGURATIONS, SHOTS, manila
@@ -56,9 +71,16 @@ def layer_on(executor, given=None, observables=OBSERVABLES) -> ho.CircuitLayer:
     return ho.CircuitLayer(given or circuit(), X, W, observables, executor, initial=initial)
 
 
+SAMPLES = torch.tensor([[0.3, -0.7], [1.4, 0.9]], dtype=torch.float64)
+
+
+def values_of(layer) -> np.ndarray:
+    with torch.no_grad():
+        return layer(SAMPLES).numpy()
+
+
 def values_and_gradient(layer) -> tuple[np.ndarray, np.ndarray]:
-    x = torch.tensor([[0.3, -0.7], [1.4, 0.9]], dtype=torch.float64)
-    values = layer(x)
+    values = layer(SAMPLES)
     (gradient,) = torch.autograd.grad(values[:, 0].sum(), layer.weight)
     return values.detach().numpy(), gradient.numpy()
 
@@ -202,3 +224,234 @@ def test_empty_batches_send_nothing():
     executor = ho.PrimitiveExecutor(StatevectorSampler(), shots=10)
     assert executor.run(_job(samples=0)).values.shape == (2, 0, 3)
     assert executor.usage == ho.Cost()
+
+
+def test_transpiled_circuits_keep_their_layout_and_idle_qubits():
+    # the fake's own runs have other readout errors than its target, so Aer simulates the target
+    simulator = AerSimulator.from_backend(manila())
+    transpiled = Spy((4, 2, 3))._manager.run(circuit())
+    for observables in (["ZII", "IXZ"], ["ZIZII", "IIIIZ"]):  # circuit qubits, device qubits
+        aer = layer_on(ho.AerExecutor(noise_model=manila()), transpiled, observables)
+        exact = values_of(aer)
+        spy = Spy()
+        for primitive, effort in (
+            (BackendSamplerV2(backend=simulator), {"shots": 4000}),
+            (BackendEstimatorV2(backend=simulator), {"precision": 4000**-0.5}),
+        ):
+            executor = ho.PrimitiveExecutor(primitive, pass_manager=spy, seed=1, **effort)
+            values = values_of(layer_on(executor, transpiled, observables))
+            assert np.abs(values - exact).max() < 5 * 4000**-0.5
+        assert spy.calls == 0
+
+
+def test_copies_of_a_layer_are_transpiled_once():
+    spy = Spy()
+    executor = ho.PrimitiveExecutor(BackendSamplerV2(backend=manila()), pass_manager=spy, shots=5)
+    layer = layer_on(executor)
+    for one in (layer, copy.deepcopy(layer), layer_on(executor)):
+        assert one.executor is executor
+        one(torch.zeros(1, 2))
+    assert spy.calls == 1
+    layer_on(executor, circuit().reverse_ops())
+    assert spy.calls == 2
+
+
+def test_amplitudes_are_prepared_row_by_row():
+    inputs = raw_feature_vector(4)
+    made = inputs.copy()
+    made.ry(W[0], 0)
+    made.cx(0, 1)
+    x = torch.rand(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    layers = [
+        ho.CircuitLayer(made, inputs.parameters, W[:1], ["ZI", "IX"], executor, initial=[0.7],
+                        normalize=True)
+        for executor in (ho.AerExecutor(), ho.PrimitiveExecutor(StatevectorSampler(), shots=2000))
+    ]  # fmt: skip
+    exact, sampled = (layer(x) for layer in layers)
+    assert (exact - sampled).abs().max() < 5 * 2000**-0.5
+
+
+@pytest.mark.parametrize("bridge", ["memory", "mesh", "generator"])
+def test_every_bridge_trains_on_a_device(bridge):
+    network = torch.nn.Linear(2, 1)
+    executor = ho.PrimitiveExecutor(AerSampler.from_backend(manila()), shots=50, seed=1)
+    quantum = ho.to_quantum(network, bridge=bridge, executor=executor)
+    history = ho.fit(quantum, (torch.rand(2, 2), torch.rand(2, 1)), epochs=1)
+    assert history.jobs[0] == executor.usage.jobs > 2
+    assert history.status == "epochs"
+
+
+def test_readout_mitigation_corrects_the_errors_of_the_device():
+    exact = values_of(layer_on(ho.AerExecutor()))
+    noise = NoiseModel()
+    errors = [[[0.9, 0.1], [0.2, 0.8]], [[0.95, 0.05], [0.1, 0.9]], [[0.85, 0.15], [0.05, 0.95]]]
+    for qubit, matrix in enumerate(errors):
+        noise.add_readout_error(ReadoutError(matrix), [qubit])
+    simulator = AerSimulator(noise_model=noise)
+    results = {}
+    for name, options in (
+        ("raw", {}),
+        ("given", {"readout_mitigation": "inverse", "confusion": errors}),
+    ):
+        executor = ho.PrimitiveExecutor(
+            BackendSamplerV2(backend=simulator), shots=4000, seed=3, **options
+        )
+        layer = layer_on(executor)
+        values = values_of(layer)
+        spread = layer.standard_errors.numpy()
+        results[name] = np.abs((values - exact) / spread).max(), np.mean(spread)
+        assert ("mitigated is not exact" in layer.explain()) == bool(options)
+    assert results["raw"][0] > 8  # standard errors
+    assert results["given"][0] < 5
+    assert results["given"][1] > 1.2 * results["raw"][1]
+
+
+def test_readout_mitigation_needs_errors_to_correct():
+    for primitive, options, words in (
+        (StatevectorSampler(), {}, "`confusion` must be given"),
+        (StatevectorEstimator(), {"precision": 0.1}, "estimator"),
+    ):
+        with pytest.raises(UnsupportedError, match=words):
+            ho.PrimitiveExecutor(primitive, readout_mitigation="inverse", **options)
+    with pytest.raises(ArgumentError, match="`confusion`"):
+        ho.PrimitiveExecutor(StatevectorSampler(), confusion=[np.eye(2)])
+    executor = ho.PrimitiveExecutor(
+        StatevectorSampler(), readout_mitigation="inverse", confusion=[np.eye(2)] * 3
+    )
+    with pytest.raises(UnsupportedError, match="without free angles"):
+        executor.check(rotations_job().program, Probabilities())
+
+
+def test_mitigation_by_the_estimator_is_named():
+    estimator = EstimatorV2(mode=manila())
+    estimator.options.resilience.zne_mitigation = True
+    executor = ho.PrimitiveExecutor(estimator)
+    assert executor.precision == 4096**-0.5
+    for words in ("TREX", "zero-noise extrapolation", "mitigated is not exact"):
+        assert words in executor.explain(_job())
+    assert "zero-noise extrapolation" in executor.settings()["mitigation"]
+    layer = layer_on(executor, observables=["ZII"])
+    history = ho.fit(layer, (torch.rand(2, 2), torch.rand(2, 1)), epochs=0)
+    assert "zero-noise extrapolation" in history.mitigation
+    assert ho.History.from_dict(history.to_dict()).mitigation == history.mitigation
+
+
+def test_defaults_are_those_of_the_primitive():
+    assert ho.PrimitiveExecutor(StatevectorSampler(default_shots=77)).shots == 77
+    assert ho.PrimitiveExecutor(SamplerV2(mode=manila())).shots == 4096
+    backend = BackendEstimatorV2(backend=manila(), options={"default_precision": 0.1})
+    executor = ho.PrimitiveExecutor(backend)
+    assert (executor.precision, executor.shots) == (0.1, 100)
+    options = {"default_shots": 400, "resilience_level": 0}
+    assert ho.PrimitiveExecutor(EstimatorV2(mode=manila(), options=options)).precision == 0.05
+
+
+def test_a_job_may_set_its_own_effort():
+    sampler = ho.PrimitiveExecutor(StatevectorSampler(), shots=10)
+    estimator = ho.PrimitiveExecutor(StatevectorEstimator(), precision=0.5)
+    for change in ({"shots": 400}, {"precision": 0.05}):
+        job = replace(_job(), **change)
+        for executor in (sampler, estimator):
+            result = executor.run(job)
+            assert result.cost.shots == 400 * result.cost.settings
+            _check_law(result, dense(job))
+
+
+class WrongPrimitive:
+    token = "planted"
+
+    def __repr__(self) -> str:
+        return self.token
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "NoneType"),
+        (StatevectorSampler, "the class StatevectorSampler"),
+        (AerSimulator(), "Wrap a backend"),
+        (WrongPrimitive(), "WrongPrimitive"),
+    ],
+)
+@pytest.mark.wrong_types
+def test_other_objects_are_refused(given, words):
+    with pytest.raises(ArgumentTypeError, match=f"`primitive` must be.*{words}") as caught:
+        ho.PrimitiveExecutor(given)
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("primitive", "options", "name"),
+    [
+        (StatevectorSampler, {"precision": 0.1}, "precision"),
+        (StatevectorEstimator, {"shots": 10}, "shots"),
+        (StatevectorEstimator, {}, "precision"),  # exact values
+        (StatevectorSampler, {"shots": 0}, "shots"),
+        (StatevectorSampler, {"seed": -1}, "seed"),
+        (StatevectorSampler, {"pass_manager": 3}, "pass_manager"),
+        (StatevectorSampler, {"readout_mitigation": "trex"}, "readout_mitigation"),
+    ],
+)
+def test_wrong_arguments_are_refused(primitive, options, name):
+    with pytest.raises(ArgumentError, match=name):
+        ho.PrimitiveExecutor(primitive(), **options)
+
+
+def test_what_a_primitive_cannot_run_is_refused_before_anything_is_sent():
+    sampler = ho.PrimitiveExecutor(BackendSamplerV2(backend=manila()), shots=5)
+    estimator = ho.PrimitiveExecutor(StatevectorEstimator(), precision=0.1)
+    with pytest.raises(UnsupportedError, match="at most 5 qubits on fake_manila"):
+        ho.CircuitLayer(QuantumCircuit(6), executor=sampler)
+    with pytest.raises(UnsupportedError, match="at most 5 qubits on fake_manila"):
+        sampler.check(lower(QuantumCircuit(6)), Probabilities())
+    with pytest.raises(UnsupportedError, match="not probabilities"):
+        layer_on(estimator, observables=None)
+    with pytest.raises(UnsupportedError, match='Use `gradient="parameter-shift"`'):
+        ho.CircuitLayer(circuit(), X, W, OBSERVABLES, sampler, gradient="adjoint")
+    with pytest.raises(UnsupportedError, match="which fake_manila cannot run"):
+        layer_on(sampler, _for_another_device())
+    with pytest.raises(UnsupportedError, match="whole observables"):
+        estimator.check(_job().program, _job().readout.between(0, 1))
+    manager = generate_preset_pass_manager(0, coupling_map=[[0, 1]], basis_gates=["rz", "cx"])
+    narrow = ho.PrimitiveExecutor(StatevectorSampler(), pass_manager=manager)
+    with pytest.raises(CircuitError, match="`pass_manager`"):
+        layer_on(narrow)
+    assert sampler.usage == estimator.usage == ho.Cost()
+
+
+def _for_another_device() -> QuantumCircuit:
+    return generate_preset_pass_manager(
+        0, basis_gates=["u", "cz"], coupling_map=[[0, 2], [2, 1], [2, 0], [1, 2]]
+    ).run(circuit())
+
+
+def test_pickled_executors_continue_their_random_stream():
+    executor = ho.PrimitiveExecutor(BackendSamplerV2(backend=AerSimulator()), shots=20, seed=4)
+    executor.run(_job())
+    other = pickle.loads(pickle.dumps(executor))
+    np.testing.assert_array_equal(other.run(_job()).values, executor.run(_job()).values)
+    assert other.usage == executor.usage
+
+
+def test_both_jobs_of_a_pass_are_sent_before_one_is_waited_for():
+    events: list[str] = []
+
+    class Job:
+        def __init__(self, job):
+            self.job = job
+
+        def job_id(self):
+            return self.job.job_id()
+
+        def result(self):
+            events.append("result")
+            return self.job.result()
+
+    class Recorded(StatevectorSampler):
+        def run(self, pubs, *, shots=None):
+            events.append(f"send {len(pubs)}")
+            return Job(super().run(pubs, shots=shots))
+
+    layer = layer_on(ho.PrimitiveExecutor(Recorded(), shots=5, max_rows=12))
+    values_and_gradient(layer)
+    assert events == ["send 2"] * 3 + ["result"] * 3

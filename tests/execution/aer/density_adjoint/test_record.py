@@ -138,10 +138,22 @@ def test_a_step_counts_settings_and_no_runs(aer_calls):
     assert executor.usage.settings == 4 * len(layer.readout.settings(layer.program))
     assert executor.usage.runs == sum(aer_calls) == 0
     assert layer.step_cost(4, input_gradient=True) == executor.usage
+    values = layer(x)
     with torch.no_grad():
-        layer(x)
-    assert executor.usage.runs > 0
+        assert torch.equal(layer(x), values)
+    assert aer_calls == []
+    layer.gradient = create("parameter-shift")
+    torch.testing.assert_close(layer(x), values, rtol=0, atol=1e-12)
     assert aer_calls
+
+
+def test_plans_say_that_aer_does_not_run_and_recommend_the_rule(aer_calls):
+    layer = layer_of("pauli_rotations", executor=AerExecutor(noise_model=many_errors()))
+    assert 'gradient="adjoint"' in layer.explain(4)
+    layer.gradient = create("adjoint")
+    assert "Aer does not run the backward pass" in layer.explain(4)
+    assert 'gradient="adjoint"' not in layer_of("pauli_rotations").explain(4)
+    assert aer_calls == []
 
 
 def test_second_derivatives_run_shifted_circuits():

@@ -119,7 +119,10 @@ def test_parts_of_a_job_draw_the_same_shots(way):
 
 def pieces_of(job: Job, generator: np.random.Generator) -> list[tuple[slice, slice, Job]]:
     """Return the job in random pieces of samples, shared angles and settings."""
-    edges = [sorted({0, n, *generator.integers(1, n, 2)}) for n in (len(job.shared), len(job.rows))]
+    edges = [
+        sorted({0, n, *generator.integers(1, n, 2).tolist()})
+        for n in (len(job.shared), len(job.rows))
+    ]
     shared, rows = ([slice(*pair) for pair in itertools.pairwise(one)] for one in edges)
     pieces = []
     for s, r in itertools.product(shared, rows):
