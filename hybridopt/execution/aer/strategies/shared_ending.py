@@ -35,7 +35,7 @@ from hybridopt.execution.job import Job
 from hybridopt.execution.random_stream import Sampler
 
 LABEL = "density matrix"
-GATES_PER_RUN = 30  # measured at 4 qubits: a run without gates takes as long as so many gates
+GATES_PER_RUN = 30  # measured at 4 qubits: a run without gates takes as long as 30 gates
 GAIN = 1.5  # least ratio of the times, as a matrix takes longer to save than probabilities
 
 
