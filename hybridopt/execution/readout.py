@@ -334,7 +334,7 @@ class Expectations:
         none = np.zeros_like(self.constants)
         return self._joined((g.variances(one) for g, one in pairs), none)
 
-    def _joined(self, terms: Iterable[Values], start: Float64[np.ndarray, " K"]) -> Values:
+    def _joined(self, terms: Iterable[np.ndarray], start: np.ndarray) -> np.ndarray:
         """Return the sum of the terms of the settings, or the terms in turn."""
         return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
 

@@ -18,7 +18,7 @@ from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
-from hybridopt.execution.aer.density_adjoint.reading import TransferCircuits
+from hybridopt.execution.aer.density_adjoint.reading import compiled
 from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
@@ -42,7 +42,7 @@ from hybridopt.execution.memory_budget import (
 )
 from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
-from hybridopt.execution.readout import Expectations, Probabilities, Readout
+from hybridopt.execution.readout import Expectations, Probabilities, Readout, Setting
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 # gates times amplitudes; stacked rows are faster for smaller jobs
@@ -68,11 +68,9 @@ class Strategies:
     mitigation: ReadoutMitigation | None = None
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
-    _transfer_circuits: TransferCircuits | None = field(init=False, default=None)
 
     def __getstate__(self) -> dict[str, object]:
-        # computed again after unpickling
-        return {**self.__dict__, "_translations": {}, "_transfer_circuits": None}
+        return {**self.__dict__, "_translations": {}}  # computed again after unpickling
 
     def mitigated(self, program: Program, readout: Readout) -> Readout:
         """Return the readout with corrected readout errors, if they are to be corrected."""
@@ -355,10 +353,11 @@ class Strategies:
                 "as inputs, or `AerExecutor(noise_model=None)`."
             )
         readout = self.mitigated(program, readout)
-        if self._transfer_circuits is None:
-            self._transfer_circuits = TransferCircuits(self._translation("density_matrix"))
-        circuit, settings = self._transfer_circuits.of(program, readout.settings(program))
-        return circuit, MeasuredReadout(program, readout, settings, circuit.num_qubits)
+        settings = readout.settings(program)
+        read = settings or (Setting((), (0,)),)  # of multiples of the identity
+        circuit, found = self._translation("density_matrix").derived(program, read, compiled)
+        measured = found[: len(settings)]
+        return circuit, MeasuredReadout(program, readout, measured, circuit.num_qubits)
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))
