@@ -26,7 +26,7 @@ TABLE = (  # problem, our rule
     ("ladder:4-16-16, noise 0.01", EXACT), ("ladder:6-24-4, noise 0.01", EXACT),
     ("ladder:8-16-2, noise 0.01", EXACT),
 )  # fmt: skip
-LIBRARIES = ("PennyLane", "qiskit-machine-learning", "qulacs", "MindQuantum")
+LIBRARIES = ("PennyLane", "qiskit-aer", "qiskit-machine-learning", "qulacs", "MindQuantum")
 Row = dict[str, Any]
 
 

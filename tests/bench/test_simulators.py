@@ -136,7 +136,8 @@ def test_a_missing_peer_has_a_row_or_is_refused_if_named(monkeypatch):
 def test_noise_runs_in_libraries_that_support_it():
     settings = SimulatorSettings(problems=("ladder:3-6",), noises=(None, 0.1), peers=True)
     pure, noisy = ({one.name for one in members} for _, members in make_plan(settings).entries)
-    assert noisy == {"hybridopt", "PennyLane default.mixed", "EstimatorQNN on Aer EstimatorV2"}
+    assert noisy == {"hybridopt", "PennyLane default.mixed", "Aer EstimatorV2",
+                     "EstimatorQNN on Aer EstimatorV2"}  # fmt: skip
     assert "PennyLane default.mixed" not in pure
     assert {"qulacs", "MindQuantum, 1 thread", "MindQuantum, 2 threads"} <= pure
 
