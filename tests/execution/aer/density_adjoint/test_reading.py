@@ -34,7 +34,7 @@ def test_passes_that_see_the_whole_circuit_are_refused_with_delays(aer_calls):
         if not delayed:
             CircuitLayer(*given, "adjoint")
             continue
-        with pytest.raises(UnsupportedError, match="LocalNoisePass"):
+        with pytest.raises(UnsupportedError, match="Unchanged"):
             CircuitLayer(*given, "adjoint")
         CircuitLayer(*given).explain(40)
     assert aer_calls == []
