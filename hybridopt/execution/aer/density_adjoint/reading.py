@@ -70,8 +70,8 @@ def _with_errors(part: QuantumCircuit, translated: Sequence[Translated]) -> Quan
     if not can_split_errors(translated):
         names = ", ".join(type(one).__name__ for one in model._custom_noise_passes or ())
         raise UnsupportedError(
-            "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule (got "
-            f'{names}). Use `gradient="parameter-shift"`.'
+            "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule "
+            f'(got {names}). Use `gradient="parameter-shift"`.'
         )
     has_delays = "delay" in first.circuit.count_ops()
     return with_channels(part, model, first.channels, has_delays=has_delays)
