@@ -340,7 +340,9 @@ class Expectations:
 
     def outcome_weights(self, cotangent: Values) -> Distributions:
         """Return the weight of each outcome per setting in a weighted sum of the outputs."""
-        return [group.outcome_weights(cotangent) for group in self.groups]
+        count = len(self.groups)
+        parts = [cotangent] * count if self.is_summed else np.split(cotangent, count, axis=-1)
+        return [one.outcome_weights(part) for one, part in zip(self.groups, parts, strict=True)]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""

@@ -29,6 +29,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
     SavedExpectations,
 )
 from hybridopt.execution.aer.strategies.saved_states import SavedStates
+from hybridopt.execution.aer.strategies.shared_ending import SharedEnding
 from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.cost import Cost
@@ -273,6 +274,10 @@ class Strategies:
                 return Measured(*parts), method, reason
             if isinstance(job.readout, Expectations):
                 return SavedExpectations(*parts), method, reason
+        shared = SharedEnding(*parts)
+        exact_noise = self.noise is not None and job.shots_for(self.shots) is None
+        if exact_noise and self.strategy == "automatic" and shared.is_faster(job):
+            return shared, method, "the samples share most gates"
         return self._table(job, method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, job: Job, method: str) -> AngleTable:

@@ -53,14 +53,26 @@ def measurements(translated: Sequence[Translated]) -> tuple[MeasuredSetting, ...
     return tuple(settings)
 
 
+def can_split_errors(translated: Sequence[Translated]) -> bool:
+    """Return whether the errors of a part of the circuit do not depend on other parts."""
+    first = translated[0]
+    assert first.noise_model is not None
+    passes = first.noise_model._custom_noise_passes or ()
+    local = all(type(one).run is LocalNoisePass.run for one in passes)
+    return local or "delay" not in first.circuit.count_ops()
+
+
 def _with_errors(part: QuantumCircuit, translated: Sequence[Translated]) -> QuantumCircuit:
     """Return a part of the circuit of a setting with its errors."""
     first = translated[0]
     model = first.noise_model
     assert model is not None
+    if not can_split_errors(translated):
+        raise UnsupportedError(
+            "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule. "
+            'Use `gradient="parameter-shift"`.'
+        )
     has_delays = "delay" in first.circuit.count_ops()
-    if has_delays:
-        _check_passes(model)
     return with_channels(part, model, first.channels, has_delays=has_delays)
 
 
@@ -74,12 +86,3 @@ def _measured(qubits: tuple[int, ...], steps: Sequence[Step], model: NoiseModel)
         (qubit,) = step.qubits
         effects[qubit] = effects[qubit] @ step.matrix
     return MeasuredSetting(qubits, tuple(effects[qubit] for qubit in qubits))
-
-
-def _check_passes(model: NoiseModel) -> None:
-    for noise_pass in model._custom_noise_passes or ():
-        if type(noise_pass).run is not LocalNoisePass.run:
-            raise UnsupportedError(
-                "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule "
-                f'(got {type(noise_pass).__name__}). Use `gradient="parameter-shift"`.'
-            )
