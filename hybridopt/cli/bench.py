@@ -59,7 +59,7 @@ def command(
     csv: Annotated[Path | None, opt("CSV file for the rows of the simulators.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure simulators: gradient rule x method x device x problem x batch x shots x noise.
+    """Measure simulators: rule x method x device x problem x batch x shots x noise.
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
     run the same circuits; each result is checked before it is timed. The suite cluster times jobs
