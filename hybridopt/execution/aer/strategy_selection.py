@@ -20,8 +20,12 @@ from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
 from hybridopt.execution.aer.density_adjoint.reading import compiled
 from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
+from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
+from hybridopt.execution.aer.in_place.circuit import supports
+from hybridopt.execution.aer.in_place.state import is_available
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
+from hybridopt.execution.aer.strategies.in_place import InPlace
 from hybridopt.execution.aer.strategies.per_setting import (
     AngleTable,
     Measured,
@@ -116,7 +120,9 @@ class Strategies:
 
     def settings_at_once(self, job: Job) -> int:
         """Return the largest number of settings whose probabilities fit into memory."""
-        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
+        name, readout = self.choose(job)[0].name, job.readout
+        whole = job.shots is None and isinstance(readout, Expectations) and readout.is_whole
+        if name in KEEP_NO_PROBABILITIES or (name == InPlace.name and whole):
             return sys.maxsize
         return self.limits.settings_at_once(job.program.num_qubits)
 
@@ -239,20 +245,39 @@ class Strategies:
                 what = f"The circuit has {_count(program.num_qubits, 'qubit')} and checkpoints"
                 self._refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
-        kind, reason = self.strategy, "given by `strategy`"
-        if kind == "automatic":
-            gates = len(job.shared) * len(job.rows) * len(program.steps)
-            if self._reads_states(program, job.readout, job.shots_for(self.shots)):
-                saved = SavedStates(self.simulator(method), self.limits)
-                return saved, method, "one state is read faster than many settings"
-            kind, reason = "stacked", "the work is small"
-            if len(job.shared) == 1:
-                reason = "there is one set of shared angles"
-            work = gates << program.num_qubits
-            fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
-            if len(job.shared) > 1 and work > WORK_WORTH_CHECKPOINTS and fits:
-                kind, reason = "checkpoints", "the circuits begin with the same gates"
-        return kinds[kind](self._simulator_of(job, method), self.limits), method, reason
+        if self.strategy != "automatic":
+            kind = kinds[self.strategy]
+            return kind(self._simulator_of(job, method), self.limits), method, "given by `strategy`"
+        kind, reason = self._fastest(job, program)
+        return kind(self._simulator_of(job, method), self.limits), method, reason
+
+    def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
+        """Return the strategy for state vectors, and the reason."""
+        if self._runs_in_place(program) and InPlace.fits(job, self.limits):
+            return InPlace, "small states need no circuits of Aer"
+        if self._reads_states(program, job.readout, job.shots_for(self.shots)):
+            return SavedStates, "one state is read faster than many settings"
+        work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
+        fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
+        if len(job.shared) == 1:
+            return Stacked, "there is one set of shared angles"
+        if work > WORK_WORTH_CHECKPOINTS and fits:
+            return Checkpoints, "the circuits begin with the same gates"
+        return Stacked, "the work is small"
+
+    def adjoint_in_place(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
+    ) -> InPlaceAdjoint | None:
+        """Return the adjoint rule in buffers of numpy, which locks the cost that it counts."""
+        if not self._runs_in_place(program):
+            return None
+        simulator = self.simulator("statevector")
+        return InPlaceAdjoint(program, readout, needs, self.limits, simulator, lock)
+
+    def _runs_in_place(self, program: CircuitProgram) -> bool:
+        exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
+        usual = (self.strategy, self.device, self.precision) == ("automatic", "CPU", "double")
+        return exact and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
