@@ -27,7 +27,7 @@ from hybridopt.data import Part
 STEPS_PER_EPOCH = 4
 LEARNING_RATE = 0.05
 MITIGATED = {"readout_mitigation": "inverse"}
-JUDGES = {"without mitigation": {}, "with readout mitigation": MITIGATED}
+JUDGES = {"without mitigation": {}, "with mitigation": MITIGATED}
 COLORS = ("#374151", "#b45309", "#6d28d9", "#0f766e")
 INK, GREY, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 
@@ -137,12 +137,12 @@ def picture(found: dict[tuple[int, str], ho.Study], device: str) -> Figure:
     for (number, judge), study in found.items():
         axes = grid[steps.index(number)][list(JUDGES).index(judge)]
         advice = study.recommend()
-        best = f"best: {advice.method}" if advice.method else "best method undecided"
-        axes.set_title(f"{number} steps, judged {judge}: {best}", fontsize=9.5, color=INK)
+        best = f"{advice.method} is best" if advice.method else "undecided"
+        axes.set_title(f"{number} steps, judged {judge}: {best}", fontsize=9, color=INK)
         panel(axes, study)
     for axes in grid[-1]:
         axes.set_xlabel(f"test R² under the noise of {device}", fontsize=9)
-    title = f"Which training gives the best R² on {device}? One dot per seed, bar at the mean"
+    title = f"Which training gives the best R² on {device}? A dot per seed, a bar at the mean"
     figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
@@ -154,11 +154,11 @@ def panel(axes: Axes, study: ho.Study) -> None:
         scores = [run.test_metric for run in study.runs_of(method)]
         axes.scatter(scores, [place] * len(scores), s=22, color=color, alpha=0.7, zorder=3)
         mean = study.spread(method, "test_metric")[0]
-        axes.plot([mean] * 2, [place - 0.28, place + 0.28], color=color, linewidth=2.5)
+        axes.plot([mean] * 2, [place - 0.22, place + 0.22], color=color, linewidth=2.5)
         if differences.get(method) is not None:
             axes.text(
-                0.01, place - 0.3, f"minus ideal: {differences[method]}", fontsize=7.5, color=GREY,
-                transform=axes.get_yaxis_transform(), va="center",
+                1.0, place - 0.4, f"minus ideal: {differences[method]}", fontsize=7.5, color=GREY,
+                transform=axes.get_yaxis_transform(), va="center", ha="right",
             )  # fmt: skip
     axes.set_yticks(range(len(study.methods)), study.methods, fontsize=8.5)
     axes.set_ylim(len(study.methods) - 0.5, -0.6)

@@ -59,13 +59,21 @@ def shapes_are_checked(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def aer_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that records the number of circuits per call of Aer."""
+    """Return a list that records the number of circuits per call of Aer, or 1 per run in place."""
+    from hybridopt.execution.aer.in_place.state import BufferedState  # after the import hook
+
     calls: list[int] = []
-    run = qiskit_aer.AerSimulator.run
+    run, enter = qiskit_aer.AerSimulator.run, BufferedState.__enter__
+
+    def spy_in_place(self):
+        if not self.continues:
+            calls.append(1)
+        return enter(self)
 
     def spy(self, circuits, *args, **kwargs):
         calls.append(len(circuits) if isinstance(circuits, list | tuple) else 1)
         return run(self, circuits, *args, **kwargs)
 
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", spy)
+    monkeypatch.setattr(BufferedState, "__enter__", spy_in_place)
     return calls

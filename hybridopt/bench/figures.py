@@ -20,6 +20,7 @@ STYLES = {  # markers distinguish the lines without colour
     "PennyLane lightning.qubit": (SKY, "^"),
     "EstimatorQNN on StatevectorEstimator": (RED, "D"),
     "EstimatorQNN on Aer EstimatorV2": (ORANGE, "v"),
+    "Aer EstimatorV2": (GREEN, "d"),
     "SamplerQNN on Aer SamplerV2": (RED, "X"),
     "TensorCircuit-NG on jax": (GREEN, "P"),
     "pyqtorch": (PURPLE, "h"),

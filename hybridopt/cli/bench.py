@@ -17,7 +17,7 @@ from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import cluster_rows
 from hybridopt.bench.peers import PEER_NAMES
-from hybridopt.bench.peers.from_file import is_file_peer
+from hybridopt.bench.peers.from_file import is_one_file_peer
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
@@ -59,7 +59,7 @@ def command(
     csv: Annotated[Path | None, opt("CSV file for the rows of the simulators.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure simulators: gradient rule x method x device x problem x batch x shots x noise.
+    """Measure simulators: rule x method x device x problem x batch x shots x noise.
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
     run the same circuits; each result is checked before it is timed. The suite cluster times jobs
@@ -78,7 +78,7 @@ def command(
             None if text == NONE else number("noise", text, float, "a probability, or `none`")
             for text in split(noise)
         ),
-        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer, keep=is_file_peer),
+        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer, keep=is_one_file_peer),
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
     output_folder(output)

@@ -24,7 +24,7 @@ COMMANDS = {
     "convert": "Convert a saved network to a circuit file or back, and report the changes.",
     "draw": "Draw the layers of a network, and its circuit.",
     "circuits": "List the circuits of the gallery, or show one circuit and its execution.",
-    "bench": "Measure simulators: gradient rule x method x device x problem x batch x shots.",
+    "bench": "Measure simulators: rule x method x device x problem x batch x shots x noise.",
     "devices": "Show the devices that this build of Aer can use, and how to change the build.",
 }
 

@@ -334,13 +334,15 @@ class Expectations:
         none = np.zeros_like(self.constants)
         return self._joined((g.variances(one) for g, one in pairs), none)
 
-    def _joined(self, terms: Iterable[Values], start: Float64[np.ndarray, " K"]) -> Values:
+    def _joined(self, terms: Iterable[np.ndarray], start: np.ndarray) -> np.ndarray:
         """Return the sum of the terms of the settings, or the terms in turn."""
         return sum(terms, start=start) if self.is_summed else np.concatenate([*terms], axis=-1)
 
     def outcome_weights(self, cotangent: Values) -> Distributions:
         """Return the weight of each outcome per setting in a weighted sum of the outputs."""
-        return [group.outcome_weights(cotangent) for group in self.groups]
+        count = len(self.groups)
+        parts = [cotangent] * count if self.is_summed else np.split(cotangent, count, axis=-1)
+        return [one.outcome_weights(part) for one, part in zip(self.groups, parts, strict=True)]
 
     def read_counts(self, program: Program, counts: Counts) -> Moments:
         """Return the outputs and their variances per shot from the counts of each setting."""

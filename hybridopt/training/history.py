@@ -137,6 +137,8 @@ class History:
             ``"limit"``; in callbacks also ``"running"`` and ``"failed"``.
         range_test: Range test of ``lr="auto"``; None otherwise.
         detail: Message of the executor that reached a limit, with its cost; otherwise empty.
+        mitigation: Error mitigation of the executors, in words; empty without any. Mitigated values
+            are not exact.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -150,6 +152,7 @@ class History:
     status: Status = "running"
     range_test: RangeTest | None = None
     detail: str = ""
+    mitigation: str = ""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -193,6 +196,8 @@ class History:
             "status": self.status,
             "records": [asdict(record) for record in self.records],
             "range_test": self.range_test and asdict(self.range_test),
+            "detail": self.detail,
+            "mitigation": self.mitigation,
         }
 
     @classmethod
@@ -200,7 +205,9 @@ class History:
         """Undo `to_dict`."""
         records = [EpochRecord(**record) for record in state["records"]]
         found = state["range_test"]
-        return cls(state["metric_name"], records, state["status"], found and RangeTest(**found))
+        texts = (state.get(name, "") for name in ("detail", "mitigation"))  # not in older files
+        found = found and RangeTest(**found)
+        return cls(state["metric_name"], records, state["status"], found, *texts)
 
     def to_frame(self) -> Any:
         """Return a pandas ``DataFrame`` with one row per epoch and one column per quantity.

@@ -128,6 +128,7 @@ class Training:
     def run(self, epochs: int, after_epoch: Callable[[], object]) -> None:
         """Train until the history has ``epochs`` records, a rule or a limit applies, or Ctrl-C."""
         self.history.status = "failed"  # replaced at a regular end
+        self.history.mitigation = mitigation_of(self.executors)
         stopped = self.rule.status(self.history) if len(self.history) else None
         with ExitStack() as ends:
             try:
@@ -319,6 +320,15 @@ def executors_of(network: nn.Module) -> list[Metered]:
     """Return the executors in a network without duplicates."""
     found = (getattr(module, "executor", None) for module in network.modules())
     return list({id(one): one for one in found if isinstance(one, Metered)}.values())
+
+
+def mitigation_of(executors: Iterable[Metered]) -> str:
+    """Return the error mitigation of executors in words; empty without any."""
+    words = []
+    for executor in executors:
+        own = getattr(executor, "readout_mitigation", None)
+        words.append(getattr(executor, "mitigation", own and f"readout_mitigation={own!r}"))
+    return "; ".join(dict.fromkeys(filter(None, words)))
 
 
 def usage_of(executors: Iterable[Metered]) -> Cost:

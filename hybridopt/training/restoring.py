@@ -77,8 +77,8 @@ def history_of(state: Any) -> History:
     epochs = [record.epoch for record in history.records]
     if epochs != list(range(1, len(epochs) + 1)) or history.status not in get_args(Status):
         raise StateError("history: epochs are missing")
-    if not isinstance(history.metric_name, str):
-        raise StateError("history: the name of the metric is missing")
+    if not _are_texts([history.metric_name, history.detail, history.mitigation]):
+        raise StateError("history: the name of the metric or another text is missing")
     return history
 
 

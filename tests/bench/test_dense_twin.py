@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import DensityMatrix, Statevector, SuperOp
-from qiskit_aer.noise import depolarizing_error
+from qiskit.quantum_info import DensityMatrix, Statevector, pauli_basis
 
 from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.problem import Problem, ladder, reuploading
@@ -52,32 +51,31 @@ def test_slopes_sum_over_all_gates_of_a_weight():
 
 
 def noisy_outputs(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    sizes = range(1, problem.num_qubits + 1)
-    channels = {size: SuperOp(depolarizing_error(problem.noise, size)) for size in sizes}
-    rows = []
-    for sample in x:
-        table = dict(zip([*problem.inputs, *problem.weights], [*sample, *w], strict=True))
-        bound = problem.circuit.assign_parameters(table)
-        state = DensityMatrix.from_label("0" * problem.num_qubits)
-        for item in bound.data:
-            places = [bound.find_bit(qubit).index for qubit in item.qubits]
-            if item.operation.name != "barrier":
-                state = state.evolve(item.operation, places).evolve(channels[len(places)], places)
-        rows.append([state.expectation_value(op).real for op in problem.observables])
-    return np.array(rows)
+    """Evolve a density matrix; the noise is the mean over all Pauli strings on the qubits."""
+    (sample,) = x
+    table = dict(zip([*problem.inputs, *problem.weights], [*sample, *w], strict=True))
+    bound = problem.circuit.assign_parameters(table)
+    state = DensityMatrix.from_label("0" * problem.num_qubits)
+    for item in bound.data:
+        places = [bound.find_bit(qubit).index for qubit in item.qubits]
+        if item.operation.name == "barrier":
+            continue
+        state = state.evolve(item.operation, places)
+        strings = pauli_basis(len(places))
+        mean = sum((state.evolve(one, places).data for one in strings), 0j) / len(strings)
+        state = DensityMatrix((1 - problem.noise) * state.data + problem.noise * mean)
+    return np.array([[state.expectation_value(op).real for op in problem.observables]])
 
 
-def test_noise_matches_channels_of_qiskit():
-    problem = mixed().resized(batch=2, noise=0.02)
+def test_noise_matches_density_matrices_of_qiskit():
+    problem = mixed().resized(batch=1, noise=0.02)
     x, w = problem.angles(np.random.default_rng(0))
     twin = reference(problem, x, w)
     np.testing.assert_allclose(twin.values, noisy_outputs(problem, x, w), atol=1e-12)
     step = 1e-4
-    for j in (0, 4, 8):
-        shift = step * np.eye(len(w))[j]
-        above, below = (noisy_outputs(problem, x, w + sign * shift) for sign in (1, -1))
-        slope = (above - below).sum(-1).mean() / (2 * step)
-        assert twin.gradient[j] == pytest.approx(slope, abs=5e-7)
+    shift = step * np.eye(len(w))[4]  # w4 in u and in xx_plus_yy
+    above, below = (noisy_outputs(problem, x, w + sign * shift).sum() for sign in (1, -1))
+    assert twin.gradient[4] == pytest.approx((above - below) / (2 * step), abs=5e-7)
 
 
 def test_little_noise_changes_little():

@@ -21,6 +21,7 @@ COMPETITORS = (
 def timed(competitor, problem, middle) -> Row:
     row = Row.of(competitor, problem)
     row.seconds = [0.5 * middle, middle, 3 * middle]
+    row.cpu_seconds = list(row.seconds)
     row.status = TIMED
     return row
 

@@ -68,6 +68,8 @@ def test_rows_are_complete_and_circuits_really_run(aer_calls):
     assert (shift.outputs, shift.batch) == (1, 4)
     assert len(shift.seconds) == 3
     assert min(shift.seconds) > 0
+    assert len(shift.cpu_seconds) == 3
+    assert shift.cpu_median > 0
     assert shift.settings == 4 * (1 + 2 * 6)  # per sample: values, and two shifts per weight
     assert (shift.spent_shots, adjoint.runs) == (0, 2)
     assert shift.deviation < 1e-12

@@ -7,7 +7,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from hybridopt.bench.problem import Problem, ladder, parse_problem, z_of_each
-from hybridopt.errors import ArgumentError, CircuitError, UnknownNameError
+from hybridopt.errors import ArgumentError, CircuitError, ResourceError, UnknownNameError
 
 
 def test_ladder_matches_its_definition():
@@ -55,6 +55,7 @@ def test_batch_and_shots_replace_the_problems_own():
     changed = ladder(3, 6, 5).resized(batch=2, shots=100)
     assert (changed.batch, changed.shots, changed.name) == (2, 100, "ladder:3-6-2, 100 shots")
     assert ladder(3, 6, 5).resized(batch=None, shots=None).batch == 5
+    assert ladder(3, 6, 5).resized(noise=0.01).name == "ladder:3-6-5, noise 0.01"
 
 
 def test_the_default_observables_are_z_of_each_qubit():
@@ -76,6 +77,14 @@ def test_the_default_observables_are_z_of_each_qubit():
 def test_bad_names_are_refused(text, error, message):
     with pytest.raises(error, match=message):
         parse_problem(text)
+
+
+def test_noise_is_a_probability_on_few_qubits():
+    for noise in (0.0, 1.0, -0.1):
+        with pytest.raises(ArgumentError, match="`noise`"):
+            ladder(3, 6).resized(noise=noise)
+    with pytest.raises(ResourceError, match=r"at most 10 qubits \(got 11\)"):
+        ladder(11, 11).resized(noise=0.1)
 
 
 def test_problems_need_weights_and_observables():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hybridopt.bench.peers import PennyLane
+from hybridopt.bench.peers import PEERS, PennyLane
 from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import ladder
 from hybridopt.bench.row import GOALS, TIMED, Row, evaluate
@@ -40,6 +40,15 @@ def test_a_finding_needs_both_sides():
     assert evaluate([row(OURS, [1.0]), row(DEFAULT, [])]) == []
     elsewhere = ladder(4, 16, 8)
     assert evaluate([row(OURS, [1.0], elsewhere), row(DEFAULT, [9.0], elsewhere)]) == []
+
+
+def test_a_goal_below_level_limits_how_much_slower_we_are():
+    peer = next(one for one in PEERS if one.name == "MindQuantum, 1 thread")
+    adjoint = Hybridopt("adjoint")
+    for ours, reached in ((1.19, True), (1.21, False)):
+        (finding,) = evaluate([row(adjoint, [ours]), row(peer, [1.0])])
+        assert "adjoint at most 1.2 times slower than MindQuantum" in finding.text
+        assert finding.reached == reached
 
 
 def test_goals_name_existing_labels():

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from hybridopt.bench import peers
+from hybridopt.bench.measure import measure
+from hybridopt.bench.row import NOT_RUN
 from hybridopt.bench.simulators import FULL, MAIN, QUICK, SimulatorSettings, make_plan
 from hybridopt.errors import (
     ArgumentError,
@@ -28,6 +30,7 @@ def test_default_suite(aer_calls):
     assert [one.rule for one in sampled] == ["parameter-shift", "spsa"]
     (note,) = plan.notes
     assert "Gradient adjoint" in note
+    assert {"ladder:14-28-4", "ladder:4-16-4096", "ladder:8-16-2, noise 0.01"} <= set(found)
     assert aer_calls == []
 
 
@@ -90,7 +93,8 @@ def test_literal_angles_are_the_weights_of_a_file_without_weights(tmp_path):
         ({"seed": -1}, ArgumentError, "`seed`"),
         ({"gradients": ("adjoint",), "shots": (10,)}, UnsupportedError,
          "Gradient adjoint"),
-        ({"gradients": ("adjoint",), "methods": ("density_matrix",)}, UnsupportedError,
+        ({"problems": ("ladder:3-6",), "gradients": ("adjoint",), "methods": ("density_matrix",)},
+         UnsupportedError,
          "Gradient adjoint, method density_matrix"),
     ],
 )  # fmt: skip
@@ -117,19 +121,30 @@ def test_a_missing_gpu_is_refused():
         make_plan(SimulatorSettings(devices=("GPU",)))
 
 
-def test_a_missing_peer_is_left_out_with_a_note_or_refused_if_named(monkeypatch):
+def test_a_missing_peer_has_a_row_or_is_refused_if_named(monkeypatch):
     reason = "jax is not installed. Install it."
     monkeypatch.setattr(peers.TensorCircuit, "unavailable", lambda self: reason)
     plan = make_plan(SimulatorSettings(problems=("ladder:3-6",), peers=True))
-    assert f"Left out: TensorCircuit-NG: {reason}" in plan.notes
-    assert all(one.key != "tensorcircuit" for _, members in plan.entries for one in members)
-    with pytest.raises(MissingExtraError, match="`peer` 'tensorcircuit'"):
+    ((problem, members),) = plan.entries
+    missing = [one for one in members if one.key == "tensorcircuit"]
+    (row,) = measure(problem, missing, repetitions=1, max_seconds=1, seed=0)
+    assert (row.status, row.reason) == (NOT_RUN, reason)
+    with pytest.raises(MissingExtraError, match="`peer` 'TensorCircuit-NG on jax'"):
         make_plan(SimulatorSettings(peer=("tensorcircuit",)))
+
+
+def test_noise_runs_in_libraries_that_support_it():
+    settings = SimulatorSettings(problems=("ladder:3-6",), noises=(None, 0.1), peers=True)
+    pure, noisy = ({one.name for one in members} for _, members in make_plan(settings).entries)
+    assert noisy == {"hybridopt", "PennyLane default.mixed", "Aer EstimatorV2",
+                     "EstimatorQNN on Aer EstimatorV2"}  # fmt: skip
+    assert "PennyLane default.mixed" not in pure
+    assert {"qulacs", "MindQuantum, 1 thread", "MindQuantum, 2 threads"} <= pure
 
 
 def test_quick_is_shorter():
     quick, usual = SimulatorSettings(quick=True), SimulatorSettings()
     assert (quick.rounds, usual.rounds, quick.limit, usual.limit) == (3, 7, 1.5, 10.0)
     assert len(QUICK) < len(FULL)
-    assert names(make_plan(quick))[1:] == list(QUICK)
+    assert names(make_plan(quick))[1:] == [*QUICK, "ladder:4-16-16, noise 0.01"]
     assert SimulatorSettings(quick=True, repetitions=5, max_seconds=2.0).rounds == 5

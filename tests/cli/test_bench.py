@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 
@@ -25,7 +26,7 @@ def folder(tmp_path_factory):
     problems = "ladder:2-4-2,ladder:4-8-2,ladder:4-4-2"
     arguments = ["--problem", problems, "--shots", "exact,50", "--peer", "pennylane-default",
                  "--gradient", "parameter-shift,adjoint", "--max-seconds", "20",
-                 "--repetitions", "2"]  # fmt: skip
+                 "--repetitions", "2", "--csv", str(target / "rows.csv")]  # fmt: skip
     result = run("bench", *arguments, "--output", target, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == json.loads((target / "bench.json").read_text("utf-8"))
@@ -34,7 +35,7 @@ def folder(tmp_path_factory):
 
 def test_json_is_complete(folder):
     content = json.loads((folder / "bench.json").read_text("utf-8"))
-    assert content["schema"] == 2
+    assert content["schema"] == 3
     assert {"hybridopt-qiskit", "qiskit", "qiskit-aer", "pennylane"} <= set(content["versions"])
     assert {"processor", "cores", "memory_gigabytes", "system", "python"} <= set(content["machine"])
     assert re.match(r"\d{4}-\d\d-\d\dT", content["date"])
@@ -48,9 +49,22 @@ def test_json_is_complete(folder):
         assert row["repetitions"] == 2
         assert 0 < row["min_seconds"] <= row["median_seconds"] <= row["max_seconds"]
         assert row["deviation"] <= row["allowed"]
+        assert len(row["cpu_seconds"]) == 2
+        assert row["median_cpu_seconds"] > 0
         assert (row["runs"] is not None) == (row["library"] == "hybridopt")
     (note,) = simulators["notes"]
     assert "Gradient adjoint" in note
+
+
+def test_csv_has_the_same_rows(folder):
+    content = json.loads((folder / "bench.json").read_text("utf-8"))
+    with (folder / "rows.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    for line, row in zip(lines, content["simulators"]["rows"], strict=True):
+        assert line["problem"] == row["problem"]
+        assert float(line["median_cpu_seconds"]) == row["median_cpu_seconds"]
+        assert line["shots"] == ("" if row["shots"] is None else str(row["shots"]))
+        assert {name for name in row if name not in line} == {"seconds", "cpu_seconds"}
 
 
 def test_page_is_self_contained(folder):
@@ -68,7 +82,11 @@ def test_markdown(folder):
     assert "## ladder:2-4-2, 50 shots" in text
     lines = [line for line in text.splitlines() if line.startswith("| hybridopt | adjoint")]
     assert len(lines) == 3
-    assert all(line.count("|") == 12 for line in lines)
+    assert all(line.count("|") == 13 for line in lines)
+    for line in lines:
+        assert len(re.findall(r" [\d.]+ (?:ms|s)(?: |$)", line.replace("|", ""))) >= 4
+    other = next(line for line in text.splitlines() if line.startswith("| PennyLane default.qubit"))
+    assert re.search(r"(times (slower|faster)|equally fast) \|", other)
 
 
 def test_goals_and_slow_rows_are_shown(tmp_path):
@@ -100,10 +118,35 @@ def test_a_circuit_of_the_gallery(tmp_path):
 def test_quick(tmp_path, monkeypatch):
     monkeypatch.setattr(simulators, "QUICK", ("ladder:2-2-2", "ladder:3-3-2"))
     monkeypatch.setattr(simulators, "WITH_SHOTS", (("ladder:2-2-2", 20),))
-    result = run("bench", "--quick", "--json", "--output", tmp_path)
+    monkeypatch.setattr(simulators, "WITH_NOISE", (("ladder:2-2-2", 0.1),))
+    result = run("bench", "--quick", "--max-seconds", "60", "--json", "--output", tmp_path)
     content = json.loads(result.stdout)["simulators"]
     assert [row["repetitions"] for row in content["rows"]] == [3] * len(content["rows"])
     assert content["settings"]["quick"] is True
+
+
+def test_noise_and_a_peer_of_the_user(tmp_path):
+    code = ("from hybridopt.bench import Competitor, PreparedProblem\n"
+            "from hybridopt.bench.dense_twin import reference\n"
+            "class Twin(Competitor):\n"
+            "    name, library, rule, noisy = 'twin', 'own', 'dense', True\n"
+            "    def prepare(self, problem):\n"
+            "        def gradient(x, w):\n"
+            "            twin = reference(problem, x, w)\n"
+            "            return twin.values, twin.gradient\n"
+            "        return PreparedProblem(gradient)\n")  # fmt: skip
+    (tmp_path / "mine,too.py").write_text(code)
+    result = run("bench", "--problem", "ladder:2-2-2", "--noise", "none,0.1", "--gradient",
+                 "adjoint", "--peer", f"{tmp_path}/mine,too.py:Twin", "--repetitions", "1",
+                 "--json", "--output", tmp_path / "out")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["simulators"]["rows"]
+    seen = [(row["problem"], row["competitor"], row["noise"], row["status"]) for row in rows]
+    pairs = [("ladder:2-2-2", None), ("ladder:2-2-2, noise 0.1", 0.1)]
+    assert sorted(seen, key=str) == sorted(
+        [(name, one, noise, "timed") for name, noise in pairs for one in ("hybridopt", "twin")],
+        key=str,
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,6 +157,11 @@ def test_quick(tmp_path, monkeypatch):
         (["--shots", "many"], "`shots`"),
         (["--batch", "1.5"], "`batch`"),
         (["--peer", "pennylane"], "Unknown peer 'pennylane'"),
+        (["--peer", "none.py:Mine"], "The peer must be in a Python file that exists"),
+        (["--noise", "much"], "`noise`"),
+        (["--noise", "1.5"], "`noise` must be less than 1"),
+        (["--problem", "ladder:11-11", "--noise", ".1"], "at most 10 qubits"),
+        (["--suite", "training", "--csv", "rows.csv"], "`csv`"),
     ],
 )
 def test_bad_options_are_refused(arguments, message, tmp_path, refused):

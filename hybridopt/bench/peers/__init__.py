@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybridopt.bench.peers.aer_estimator import AerEstimatorV2
 from hybridopt.bench.peers.competitor import Competitor
 from hybridopt.bench.peers.mindquantum_states import FOLDER, INSTALL, MindQuantum
 from hybridopt.bench.peers.pennylane_qubit import PennyLane
@@ -17,6 +18,7 @@ PEERS: tuple[Competitor, ...] = (
     PennyLane("lightning.qubit", "adjoint"),
     PennyLane("lightning.qubit", "parameter-shift"),
     PennyLane("default.mixed", "backprop"),
+    AerEstimatorV2(),
     EstimatorNetwork(aer=False),
     EstimatorNetwork(aer=True),
     SamplerNetwork(),

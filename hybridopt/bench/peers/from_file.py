@@ -12,6 +12,12 @@ def is_file_peer(text: str) -> bool:
     return split_source(text) is not None
 
 
+def is_one_file_peer(text: str) -> bool:
+    """Return True if such a text is not a list: the file exists, and the class has no comma."""
+    source = split_source(text)
+    return source is not None and source[0].is_file() and "," not in source[1]
+
+
 def peer_from_file(text: str) -> Competitor:
     """Return a competitor from ``file.py:Class``; the class has no arguments.
 

@@ -8,17 +8,12 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import PauliList, SparsePauliOp
-from qiskit_aer import AerSimulator
-from qiskit_aer.primitives import EstimatorV2, SamplerV2
+from qiskit_aer.primitives import SamplerV2
 
-from hybridopt.bench.noise import noise_model
+from hybridopt.bench.peers.aer_estimator import exact_estimator, for_aer
 from hybridopt.bench.peers.competitor import SHIFT, Competitor, Gradient, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import WITHOUT_EFFECT, flatten
 from hybridopt.errors import UnsupportedError
-
-# Aer (0.18.2) ignores tables of angles for cp, crx, cry and crz without a warning
-BOUND = frozenset({"p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "u", "u1", "u2", "u3"})
 
 
 class EstimatorNetwork(Competitor):
@@ -41,12 +36,8 @@ class EstimatorNetwork(Competitor):
         estimator: Any = StatevectorEstimator()
         circuit = problem.circuit
         if self.aer:
-            options: dict[str, Any] = {"default_precision": 0.0}
-            if problem.noise is not None:
-                method = {"method": "density_matrix", "noise_model": noise_model(problem)}
-                options["backend_options"] = method
-            estimator = EstimatorV2(options=options)
-            circuit = _for_aer(circuit, keep=problem.noise is not None)
+            estimator = exact_estimator(problem)
+            circuit = for_aer(circuit, keep=problem.noise is not None)
         network = EstimatorQNN(
             circuit=circuit,
             estimator=estimator,
@@ -88,7 +79,7 @@ class SamplerNetwork(Competitor):
             columns = [one.to_matrix(sparse=True).diagonal().real for one in operators]
             diagonals = np.stack(columns, axis=1)
         network = SamplerQNN(
-            circuit=_for_aer(circuit),
+            circuit=for_aer(circuit),
             sampler=SamplerV2(default_shots=problem.shots),
             input_params=list(problem.inputs),
             weight_params=list(problem.weights),
@@ -106,24 +97,6 @@ def _gradient(network: Any, readout: np.ndarray) -> Gradient:
         return values @ readout, np.einsum("bop,ok->p", by_weights, readout) / len(x)
 
     return gradient
-
-
-def _for_aer(circuit: QuantumCircuit, *, keep: bool = False) -> QuantumCircuit:
-    """Return the circuit in gates that Aer supports and whose angles it can bind.
-
-    Raises:
-        UnsupportedError: If ``keep`` is True and a gate would be replaced: it has noise.
-    """
-    names = set(AerSimulator().configuration().basis_gates)
-    result = QuantumCircuit(circuit.num_qubits)
-    for part in flatten(circuit, lambda part: part.name in (BOUND if part.free else names)):
-        result.append(part.gate, part.qubits)
-    replaced = circuit.count_ops().keys() - result.count_ops().keys() - WITHOUT_EFFECT
-    if keep and replaced:
-        raise UnsupportedError(
-            f"Gates with noise must be gates that Aer binds (got {', '.join(sorted(replaced))})."
-        )
-    return result
 
 
 def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:

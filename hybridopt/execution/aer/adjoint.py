@@ -14,6 +14,8 @@ from hybridopt.circuits.program import CircuitProgram
 from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
+from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint
+from hybridopt.execution.aer.in_place.reading import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
@@ -47,6 +49,7 @@ class AdjointState(ForwardRecord):
     evolve: Callable[[Sequence[StackRun]], list[Saved]]
     parallel_runs: int
     needs: tuple[bool, bool]
+    in_place: InPlaceAdjoint | None = None  # if small stacks run in place
 
     def __post_init__(self) -> None:
         needed = BYTES_PER_ADJOINT_AMPLITUDE << self.program.num_qubits
@@ -68,6 +71,8 @@ class AdjointState(ForwardRecord):
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs, and keep the states for `vjp` at the same angles if they fit."""
+        if self.in_place is not None and self.in_place.fits(rows, shared):
+            return self.in_place.values(rows, shared)
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
@@ -93,6 +98,8 @@ class AdjointState(ForwardRecord):
 
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
+        if self.in_place is not None and self.in_place.fits(rows, shared):
+            return self.in_place.vjp(rows, shared, cotangent)
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         for s, parts in self._calls(rows, shared):
@@ -199,8 +206,8 @@ class AdjointState(ForwardRecord):
             if not any(rotation.per_sample for rotation in rotations):
                 product = product.sum(axis=0, keepdims=True)
             for rotation in rotations:
-                marginal = math.sqrt(blocks) * _marginal(product, rotation.qubits)
-                yield rotation, marginal @ rotation.family.eigenvalues
+                summed = math.sqrt(blocks) * marginal(product, rotation.qubits)
+                yield rotation, summed @ rotation.family.eigenvalues
 
     def _slopes_together(
         self, state: _ForwardStates, saved: Saved
@@ -248,14 +255,3 @@ class AdjointState(ForwardRecord):
                 length = -(-count // runs)
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
-
-
-def _marginal(
-    product: Float64[np.ndarray, "blocks dim"], qubits: tuple[int, ...]
-) -> Float64[np.ndarray, "blocks states"]:
-    """Return sums over all other qubits; the first of ``qubits`` is the least significant."""
-    width = int(math.log2(product.shape[1]))
-    kept = [width - qubit for qubit in sorted(qubits, reverse=True)]  # axis 0 counts the blocks
-    summed = product.reshape(-1, *(2,) * width).sum(axis=tuple({*range(1, width + 1)} - {*kept}))
-    order = [1 + kept.index(width - qubit) for qubit in reversed(qubits)]
-    return np.asarray(summed.transpose(0, *order).reshape(len(product), -1))

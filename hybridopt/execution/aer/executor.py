@@ -279,7 +279,8 @@ class AerExecutor(RandomStream, StateExecutor):
             return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
         # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
-        return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
+        in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
+        return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
 
     def _count_settings(self, count: int) -> None:
         with self._lock:

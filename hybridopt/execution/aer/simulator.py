@@ -142,6 +142,12 @@ class Simulator:
         every = iter(range(runs))
         return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 
+    def count_in_place(self, readout: Readout, circuits: int, runs: int) -> None:
+        """Count circuits that ran on buffers of numpy, each in all bases of a readout."""
+        for tally in (self.state.tally, self.state.of_call):
+            tally.uncounted[readout, self.shots] += circuits
+            tally.counted += Cost(runs=runs)
+
     def discarded_weight(self) -> float | None:
         """Return the truncated weight of the requests since ``last`` was cleared.
 

@@ -18,10 +18,14 @@ from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
-from hybridopt.execution.aer.density_adjoint.reading import TransferCircuits
+from hybridopt.execution.aer.density_adjoint.reading import compiled
 from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
+from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
+from hybridopt.execution.aer.in_place.circuit import supports
+from hybridopt.execution.aer.in_place.state import is_available
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
+from hybridopt.execution.aer.strategies.in_place import InPlace
 from hybridopt.execution.aer.strategies.per_setting import (
     AngleTable,
     Measured,
@@ -29,6 +33,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
     SavedExpectations,
 )
 from hybridopt.execution.aer.strategies.saved_states import SavedStates
+from hybridopt.execution.aer.strategies.shared_ending import SharedEnding
 from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.cost import Cost
@@ -42,7 +47,7 @@ from hybridopt.execution.memory_budget import (
 )
 from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
-from hybridopt.execution.readout import Expectations, Probabilities, Readout
+from hybridopt.execution.readout import Expectations, Probabilities, Readout, Setting
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 # gates times amplitudes; stacked rows are faster for smaller jobs
@@ -68,11 +73,9 @@ class Strategies:
     mitigation: ReadoutMitigation | None = None
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
-    _transfer_circuits: TransferCircuits | None = field(init=False, default=None)
 
     def __getstate__(self) -> dict[str, object]:
-        # computed again after unpickling
-        return {**self.__dict__, "_translations": {}, "_transfer_circuits": None}
+        return {**self.__dict__, "_translations": {}}  # computed again after unpickling
 
     def mitigated(self, program: Program, readout: Readout) -> Readout:
         """Return the readout with corrected readout errors, if they are to be corrected."""
@@ -117,7 +120,9 @@ class Strategies:
 
     def settings_at_once(self, job: Job) -> int:
         """Return the largest number of settings whose probabilities fit into memory."""
-        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
+        name, readout = self.choose(job)[0].name, job.readout
+        whole = job.shots is None and isinstance(readout, Expectations) and readout.is_whole
+        if name in KEEP_NO_PROBABILITIES or (name == InPlace.name and whole):
             return sys.maxsize
         return self.limits.settings_at_once(job.program.num_qubits)
 
@@ -240,20 +245,39 @@ class Strategies:
                 what = f"The circuit has {_count(program.num_qubits, 'qubit')} and checkpoints"
                 self._refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
-        kind, reason = self.strategy, "given by `strategy`"
-        if kind == "automatic":
-            gates = len(job.shared) * len(job.rows) * len(program.steps)
-            if self._reads_states(program, job.readout, job.shots_for(self.shots)):
-                saved = SavedStates(self.simulator(method), self.limits)
-                return saved, method, "one state is read faster than many settings"
-            kind, reason = "stacked", "the work is small"
-            if len(job.shared) == 1:
-                reason = "there is one set of shared angles"
-            work = gates << program.num_qubits
-            fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
-            if len(job.shared) > 1 and work > WORK_WORTH_CHECKPOINTS and fits:
-                kind, reason = "checkpoints", "the circuits begin with the same gates"
-        return kinds[kind](self._simulator_of(job, method), self.limits), method, reason
+        if self.strategy != "automatic":
+            kind = kinds[self.strategy]
+            return kind(self._simulator_of(job, method), self.limits), method, "given by `strategy`"
+        kind, reason = self._fastest(job, program)
+        return kind(self._simulator_of(job, method), self.limits), method, reason
+
+    def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
+        """Return the strategy for state vectors, and the reason."""
+        if self._runs_in_place(program) and InPlace.fits(job, self.limits):
+            return InPlace, "small states need no circuits of Aer"
+        if self._reads_states(program, job.readout, job.shots_for(self.shots)):
+            return SavedStates, "one state is read faster than many settings"
+        work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
+        fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
+        if len(job.shared) == 1:
+            return Stacked, "there is one set of shared angles"
+        if work > WORK_WORTH_CHECKPOINTS and fits:
+            return Checkpoints, "the circuits begin with the same gates"
+        return Stacked, "the work is small"
+
+    def adjoint_in_place(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
+    ) -> InPlaceAdjoint | None:
+        """Return the adjoint rule in buffers of numpy, which locks the cost that it counts."""
+        if not self._runs_in_place(program):
+            return None
+        simulator = self.simulator("statevector")
+        return InPlaceAdjoint(program, readout, needs, self.limits, simulator, lock)
+
+    def _runs_in_place(self, program: CircuitProgram) -> bool:
+        exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
+        usual = (self.strategy, self.device, self.precision) == ("automatic", "CPU", "double")
+        return exact and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
@@ -275,6 +299,10 @@ class Strategies:
                 return Measured(*parts), method, reason
             if isinstance(job.readout, Expectations):
                 return SavedExpectations(*parts), method, reason
+        shared = SharedEnding(*parts)
+        exact_noise = self.noise is not None and job.shots_for(self.shots) is None
+        if exact_noise and self.strategy == "automatic" and shared.is_faster(job):
+            return shared, method, "the samples share most gates"
         return self._table(job, method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, job: Job, method: str) -> AngleTable:
@@ -355,10 +383,11 @@ class Strategies:
                 "as inputs, or `AerExecutor(noise_model=None)`."
             )
         readout = self.mitigated(program, readout)
-        if self._transfer_circuits is None:
-            self._transfer_circuits = TransferCircuits(self._translation("density_matrix"))
-        circuit, settings = self._transfer_circuits.of(program, readout.settings(program))
-        return circuit, MeasuredReadout(program, readout, settings, circuit.num_qubits)
+        settings = readout.settings(program)
+        read = settings or (Setting((), (0,)),)  # of multiples of the identity
+        circuit, found = self._translation("density_matrix").derived(program, read, compiled)
+        measured = found[: len(settings)]
+        return circuit, MeasuredReadout(program, readout, measured, circuit.num_qubits)
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from qiskit import QuantumCircuit
@@ -24,6 +26,7 @@ from hybridopt.execution.readout import Readout, Setting
 from hybridopt.execution.transpilation import write_in_basis
 
 Settings = tuple[Setting, ...]
+Derived = TypeVar("Derived")
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
 # Gates whose angles Aer (0.18.2) does not bind in a table, for some without an error.
 NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
@@ -78,6 +81,7 @@ class Translation:
         )  # gates that Qiskit's transpiler accepts as a basis
         self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
         self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, list[Translated]]]()
+        self._derived = WeakKeyDictionary[CircuitProgram, dict[object, Any]]()
         self._mitigated = WeakKeyDictionary[CircuitProgram, WeakKeyDictionary[Readout, Readout]]()
 
     def of(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
@@ -91,6 +95,19 @@ class Translation:
                 else self._noisy(program, settings, noise)
             )
         return known[settings]
+
+    def derived(
+        self,
+        program: CircuitProgram,
+        settings: Settings,
+        build: Callable[[CircuitProgram, list[Translated]], Derived],
+    ) -> Derived:
+        """Return a value made from the circuits of all settings; it is made once and cached."""
+        known = self._derived.setdefault(program, {})
+        key = settings, build
+        if key not in known:
+            known[key] = build(program, self.of(program, settings))
+        return cast(Derived, known[key])
 
     def _exact(self, program: CircuitProgram, settings: Settings) -> Translated:
         """Return one circuit without barriers and delays, which do not change an exact state."""

@@ -60,10 +60,10 @@ class DaskExecutor(Executor):
         ExecutionError: If ``client`` is closed.
 
     Example:
-        >>> from hybridopt import AerExecutor, DaskExecutor
+        >>> import hybridopt as ho
         >>> def layer_on_cluster(client, circuit):  # client = distributed.Client(address)
-        ...     executor = DaskExecutor(client, AerExecutor(shots=1000, seed=7))
-        ...     return hybridopt.CircuitLayer(*circuit, executor=executor)
+        ...     executor = ho.DaskExecutor(client, ho.AerExecutor(shots=1000, seed=7))
+        ...     return ho.CircuitLayer(*circuit, executor=executor)
     """
 
     changeable: ClassVar[frozenset[str]] = AerExecutor.changeable

@@ -62,6 +62,9 @@ class Client:
             f"`primitive` must be a SamplerV2 or EstimatorV2 (got {kind}). {remedy}"
         )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Client:
+        return self  # with its connection, which copies of executors share
+
     @cached_property
     def backend(self) -> BackendV2 | None:
         """Backend of the primitive, if it has one."""

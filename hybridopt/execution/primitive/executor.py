@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from threading import RLock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -21,7 +21,7 @@ from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.primitive.client import Client
 from hybridopt.execution.primitive.effort import Effort
 from hybridopt.execution.primitive.isa_circuits import IsaCircuits
-from hybridopt.execution.primitive.journal import Arrays, Entry, Journal
+from hybridopt.execution.primitive.journal import Arrays, Entry, Journal, new_key
 from hybridopt.execution.primitive.limits import SpendingLimits
 from hybridopt.execution.primitive.pubs import Part, parts_of
 from hybridopt.execution.primitive.readout_correction import ReadoutCorrection
@@ -252,7 +252,13 @@ class PrimitiveExecutor(RandomStream, Executor):
         effort = f"shots={self.shots}" if self._client.is_sampler else f"precision={self.precision}"
         return f"PrimitiveExecutor({self._client.name}, {effort}, seed={self.seed})"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __copy__(self) -> PrimitiveExecutor:
+        """Return an executor on the same primitive and journal, with its own position and cost."""
+        clone: PrimitiveExecutor = type(self).__new__(type(self))
+        clone.__setstate__(self.__getstate__())
+        return clone
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self._journal is not None:
             raise UnsupportedError(
                 "An executor with a `journal` must stay in its process, because two processes "
@@ -263,6 +269,9 @@ class PrimitiveExecutor(RandomStream, Executor):
                 f"An executor on {type(self._client.primitive).__name__} must stay in its "
                 "process, because its pickle could hold the token of an account. Create it again."
             )
+        return super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -325,7 +334,7 @@ class PrimitiveExecutor(RandomStream, Executor):
             "angles": part.angles,
         }
         entry = (
-            Entry(None, os.urandom(16).hex(), identity)
+            Entry(None, new_key(), identity)
             if self._journal is None
             else self._journal.entry(self._entropy, stream, identity)
         )

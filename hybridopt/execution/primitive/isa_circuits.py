@@ -79,6 +79,9 @@ class IsaCircuits:
         self._kept: OrderedDict[str, IsaCircuit] = OrderedDict()
         self._placed: OrderedDict[object, PhysicalCircuit] = OrderedDict()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> IsaCircuits:
+        return self  # with its circuits
+
     def __getstate__(self) -> dict[str, object]:
         made_again: dict[str, object] = {"_kept": OrderedDict(), "_placed": OrderedDict()}
         kept = {key: value for key, value in self.__dict__.items() if key != "manager"}

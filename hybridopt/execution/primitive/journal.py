@@ -38,6 +38,11 @@ Identity = Mapping[str, object]
 Arrays = dict[str, np.ndarray]
 
 
+def new_key() -> str:
+    """Return a key that no other job has, short enough for a tag."""
+    return secrets.token_hex(10)
+
+
 @dataclass
 class Entry:
     """Job in the journal.
@@ -103,6 +108,9 @@ class Journal:
     _calls: list[int] = field(default_factory=list)  # of the jobs that were there at the start
     _process: int = field(default_factory=os.getpid)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Journal:
+        return self  # with its lock, which copies of executors share
+
     @classmethod
     def open(cls, folder: Path) -> Journal:
         """Open a folder, which no other process may have open."""
@@ -142,7 +150,7 @@ class Journal:
         if not path.exists():
             self._check_position(stream.call)
             self._found = True
-            return Entry(path, secrets.token_hex(16), identity)
+            return Entry(path, new_key(), identity)
         self._found = True
         content = _read(path)
         for key, words in WORDS.items():

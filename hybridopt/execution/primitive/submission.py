@@ -20,7 +20,7 @@ from hybridopt.execution.primitive.journal import Arrays, Entry
 from hybridopt.execution.primitive.pubs import Part
 from hybridopt.execution.result import PendingResult, Result
 
-TAG = "hybridopt-"
+TAG = "ho-"  # tags of IBM have few characters
 
 
 @dataclass(eq=False)

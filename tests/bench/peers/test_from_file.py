@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hybridopt.bench.measure import measure
-from hybridopt.bench.peers.from_file import is_file_peer, peer_from_file
+from hybridopt.bench.peers.from_file import is_file_peer, is_one_file_peer, peer_from_file
 from hybridopt.bench.problem import ladder
 from hybridopt.bench.row import TIMED
 from hybridopt.errors import ArgumentError
@@ -26,6 +26,14 @@ def test_the_documented_example_agrees_with_the_twin(tmp_path):
 def test_forms():
     assert is_file_peer("a/mine.py:Mine")
     assert not any(map(is_file_peer, ("qulacs", "mine.py", "mine.txt:Mine")))
+
+
+def test_lists_are_not_one_peer(tmp_path):
+    for name in ("mine.py", "mine,too.py"):
+        (tmp_path / name).write_text("")
+        assert is_one_file_peer(f"{tmp_path / name}:Mine")
+        assert not is_one_file_peer(f"{tmp_path / name}:Mine,qulacs")
+    assert not is_one_file_peer(f"qulacs,{tmp_path / 'mine.py'}:Mine")
 
 
 @pytest.mark.parametrize(

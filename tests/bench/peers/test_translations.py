@@ -16,6 +16,7 @@ from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.peers import (
     PEER_NAMES,
     PEERS,
+    AerEstimatorV2,
     EstimatorNetwork,
     PennyLane,
     PyQTorch,
@@ -100,8 +101,9 @@ def test_noise_of_a_gate_that_a_library_replaces():
     circuit.cry(w[1], 0, 1)
     problem = Problem("own", circuit, (), tuple(w), (SparsePauliOp("IZZ"),), 1, noise=0.05)
     assert solve(PennyLane("default.mixed", "backprop"), problem).agrees
-    with pytest.raises(UnsupportedError, match=r"Gates with noise .*crx, cry"):
-        EstimatorNetwork(aer=True).prepare(problem)
+    for one in (EstimatorNetwork(aer=True), AerEstimatorV2()):
+        with pytest.raises(UnsupportedError, match=r"Gates with noise .*crx, cry"):
+            one.prepare(problem)
 
 
 def test_sampler_computes_a_parity_of_some_qubits():
@@ -132,7 +134,7 @@ def test_a_circuit_without_inputs():
 
 def test_names():
     assert {"pennylane-default", "pennylane-lightning", "qiskit-estimator", "qiskit-estimator-aer",
-            "pennylane-mixed", "qiskit-sampler", "tensorcircuit", "pyqtorch", "qulacs",
+            "qiskit-sampler", "tensorcircuit", "pyqtorch", "qulacs", "aer-estimator",
             "mindquantum"} == set(PEER_NAMES)  # fmt: skip
     lightning = [one.rule for one in PEERS if one.key == "pennylane-lightning"]
     assert lightning == ["adjoint", "parameter-shift"]

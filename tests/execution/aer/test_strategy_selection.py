@@ -17,6 +17,7 @@ from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Expectations, Job, Probabilities
+from hybridopt.execution.aer import strategy_selection
 from tests.execution.jobs import job_of
 
 
@@ -41,7 +42,8 @@ def noisy() -> NoiseModel:
 
 
 CASES = [
-    ({}, "Strategy stacked: 3 samples side by side"),
+    ({}, "Strategy in-place: 3 samples side by side per run, in place"),
+    ({"strategy": "stacked"}, "Strategy stacked: 3 samples side by side"),
     ({"strategy": "table"}, "Strategy table: .* Why: given by"),
     ({"strategy": "checkpoints"}, "Strategy checkpoints: .* Why: given by"),
     ({"method": "density_matrix"}, "Aer density_matrix .* Strategy table"),
@@ -66,8 +68,15 @@ def test_explanations(options, text, aer_calls):
 def test_large_tables_use_checkpoints():
     large = wide_job(14, num_shared=60)
     assert "Strategy checkpoints" in AerExecutor().explain(large)
-    assert "Strategy stacked" in AerExecutor().explain(wide_job(14, num_shared=1))
-    assert "Strategy stacked" in AerExecutor().explain(wide_job(4, num_shared=60))
+    assert "Strategy stacked" in AerExecutor().explain(wide_job(16, num_shared=1))
+    assert "Strategy in-place" in AerExecutor().explain(wide_job(14, num_shared=1))
+    assert "Strategy in-place" in AerExecutor().explain(wide_job(4, num_shared=60))
+
+
+def test_circuits_of_aer_are_the_fallback(monkeypatch):
+    small = wide_job(4, num_shared=60)
+    monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
+    assert "Strategy stacked" in AerExecutor().explain(small)
 
 
 def test_programs_with_own_circuits_run_one_by_one():
@@ -183,7 +192,7 @@ def test_explanations_use_the_singular():
     job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
     text = AerExecutor(shots=1).explain(job)
     assert text.startswith("1 setting of 1 qubit on Aer statevector")
-    assert "1 shot per setting. Strategy stacked: 1 sample per run" in text
+    assert "1 shot per setting. Strategy in-place: 1 sample per run" in text
     assert "checkpoints: 1 sample per run" in AerExecutor(strategy="checkpoints").explain(job)
 
 

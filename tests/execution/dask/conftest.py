@@ -12,10 +12,10 @@ from distributed import Client, LocalCluster
 @pytest.fixture(scope="session")
 def cluster():
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    # a busy machine starts a process slowly
-    patience = dict.fromkeys(["connect", "tcp"], "300s")
+    # a busy machine restarts a process slowly; Dask gives it up after 15 s by default
+    patience = "distributed.comm.timeouts.connect", "distributed.deploy.lost-worker-timeout"
     with (
-        dask.config.set({"distributed.comm.timeouts": patience}),
+        dask.config.set(dict.fromkeys(patience, "300s")),
         LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster,
     ):
         yield cluster

@@ -292,6 +292,7 @@ def test_estimators_of_scikit_learn_restart_the_stream():
     assert executor.state_dict()["calls"] == 1
 
 
+@pytest.mark.wrong_types
 def test_bad_arguments_are_refused():
     client = FakeClient()
     with pytest.raises(ArgumentTypeError, match="`client`"):

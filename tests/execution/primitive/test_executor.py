@@ -330,6 +330,10 @@ def test_mitigation_by_the_estimator_is_named():
     for words in ("TREX", "zero-noise extrapolation", "mitigated is not exact"):
         assert words in executor.explain(_job())
     assert "zero-noise extrapolation" in executor.settings()["mitigation"]
+    layer = layer_on(executor, observables=["ZII"])
+    history = ho.fit(layer, (torch.rand(2, 2), torch.rand(2, 1)), epochs=0)
+    assert "zero-noise extrapolation" in history.mitigation
+    assert ho.History.from_dict(history.to_dict()).mitigation == history.mitigation
 
 
 def test_defaults_are_those_of_the_primitive():

@@ -22,6 +22,7 @@ import hybridopt as ho
 from hybridopt.circuits import lower
 from hybridopt.errors import CheckpointError, UnsupportedError
 from hybridopt.execution import Expectations, Job, Stream
+from hybridopt.sklearn.base import _restarted
 from tests.execution.primitive import journaled_training
 from tests.execution.primitive.journaled_training import Killed, Outcome, train
 from tests.execution.primitive.service import PlainSampler, Service, TaggedSampler
@@ -171,6 +172,21 @@ def test_a_journal_belongs_to_one_executor(tmp_path):
     second.run(_job())
 
 
+def test_a_copy_continues_in_the_same_journal(tmp_path):
+    # each fit of a scikit-learn estimator has a copy at the start of its random stream
+    def run() -> tuple[list[np.ndarray], list[ho.PrimitiveExecutor]]:
+        service = Service(tmp_path / "service")
+        first = _executor(tmp_path / "journal", sampler=lambda: TaggedSampler(service))
+        executors = [first, *(_restarted(first, 0) for _ in range(2))]
+        return [one.run(_job()).values for one in executors], executors
+
+    values, executors = run()
+    assert [one.usage.jobs for one in executors] == [1, 1, 1]
+    again, _ = run()
+    np.testing.assert_array_equal(again, values)
+    assert Service(tmp_path / "service").paid == 3
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no fork")
 def test_a_forked_process_is_refused(tmp_path):
     executor = _executor(tmp_path)
@@ -261,7 +277,7 @@ def test_the_key_is_added_to_the_tags_of_the_user(tmp_path):
     ho.PrimitiveExecutor(sampler, shots=5, journal=tmp_path / "journal").run(_job())
     (tags,) = (json.loads(path.read_text()) for path in service.folder.glob("*.json"))
     (entry,) = (tmp_path / "journal").glob("0*.json")
-    assert tags == ["mine", f"hybridopt-{json.loads(entry.read_text())['key']}"]
+    assert tags == ["mine", f"ho-{json.loads(entry.read_text())['key']}"]
     assert json.loads(entry.read_text())["job_id"] == "job-0"
     assert sampler.options.environment.job_tags == ["mine"]
 

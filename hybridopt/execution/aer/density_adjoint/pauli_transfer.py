@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache, reduce
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Complex128, Float64
 from qiskit.circuit import Gate, Instruction
 from qiskit.quantum_info import Operator, SuperOp
 
@@ -91,6 +91,18 @@ def feature_slopes(
     for half in (frequency / 2 for frequency in frequencies):
         slopes += [-half * np.sin(half * angles), half * np.cos(half * angles)]
     return np.stack(slopes, axis=-1)
+
+
+def dense_observables(
+    coefficients: Float64[np.ndarray, "m size"], num_qubits: int
+) -> Complex128[np.ndarray, "m dim dim"]:
+    """Return observables as matrices, from their coefficients of Pauli strings."""
+    tensor = coefficients.astype(np.complex128).reshape(-1, *(4,) * num_qubits)
+    for _ in range(num_qubits):  # from the highest qubit on
+        tensor = np.tensordot(tensor, _TO_PAULIS.reshape(4, 2, 2), axes=(1, 0))
+    rows = range(1, 2 * num_qubits + 1, 2)
+    tensor = tensor.transpose(0, *rows, *(axis + 1 for axis in rows))
+    return tensor.reshape(len(coefficients), 1 << num_qubits, 1 << num_qubits)
 
 
 def _in_paulis(superoperator: np.ndarray) -> Matrix:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from weakref import WeakKeyDictionary
 
+from qiskit import QuantumCircuit
 from qiskit_aer.noise import LocalNoisePass, NoiseModel
 
 from hybridopt.circuits.program import CircuitProgram
@@ -13,57 +13,68 @@ from hybridopt.execution.aer.channels import add_errors_of_measurement, with_cha
 from hybridopt.execution.aer.density_adjoint.effects import PLAIN, MeasuredSetting
 from hybridopt.execution.aer.density_adjoint.steps import Step, StepReader
 from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
-from hybridopt.execution.aer.translation import Settings, Translated, Translation
+from hybridopt.execution.aer.translation import Translated
 from hybridopt.execution.noise import confusion_of
-from hybridopt.execution.readout import Setting
 
 Compiled = tuple[TransferCircuit, tuple[MeasuredSetting, ...]]
 
 
-class TransferCircuits:
-    """Transfer matrices of programs with noise, with a cache."""
+def compiled(program: CircuitProgram, translated: Sequence[Translated]) -> Compiled:
+    """Return the common circuit of all settings, and the measurement of each.
 
-    def __init__(self, translation: Translation) -> None:
-        self._translation = translation
-        self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, Compiled]]()
-
-    def of(self, program: CircuitProgram, settings: Settings) -> Compiled:
-        """Return the common circuit of all settings, and the measurement of each.
-
-        Raises:
-            UnsupportedError: If an error depends on an angle, or a gate is not supported.
-        """
-        known = self._kept.setdefault(program, {})
-        if settings not in known:
-            measured = settings or (Setting((), (0,)),)  # of multiples of the identity
-            circuit, found = _compiled(program, self._translation.of(program, measured))
-            known[settings] = circuit, found[: len(settings)]
-        return known[settings]
+    Raises:
+        UnsupportedError: If an error depends on an angle, or a gate is not supported.
+    """
+    _, rows, shared = program.body
+    circuit = common_circuit(translated)
+    steps = StepReader(rows).steps(circuit)
+    return TransferCircuit(circuit.num_qubits, steps, rows, shared), measurements(translated)
 
 
-def _compiled(program: CircuitProgram, translated: Sequence[Translated]) -> Compiled:
+def common_circuit(translated: Sequence[Translated]) -> QuantumCircuit:
+    """Return the circuit of all settings with its errors, before changes of basis."""
+    first = translated[0]
+    common = first.circuit.copy_empty_like()
+    common.data = first.circuit.data[: first.before_basis]
+    return _with_errors(common, translated)
+
+
+def measurements(translated: Sequence[Translated]) -> tuple[MeasuredSetting, ...]:
+    """Return the measurement of each setting, with the errors of its change of basis."""
+    settings = []
+    for one in translated:
+        assert one.noise_model is not None
+        ending = one.circuit.copy_empty_like()
+        ending.data = one.circuit.data[one.before_basis :]
+        ending = _with_errors(ending, translated)
+        qubits = one.places_of(one.settings[0])
+        add_errors_of_measurement(ending, one.noise_model, qubits)
+        settings.append(_measured(qubits, StepReader(()).steps(ending), one.noise_model))
+    return tuple(settings)
+
+
+def can_split_errors(translated: Sequence[Translated]) -> bool:
+    """Return whether the errors of a part of the circuit do not depend on other parts."""
+    first = translated[0]
+    assert first.noise_model is not None
+    passes = first.noise_model._custom_noise_passes or ()
+    local = all(type(one).run is LocalNoisePass.run for one in passes)
+    return local or "delay" not in first.circuit.count_ops()
+
+
+def _with_errors(part: QuantumCircuit, translated: Sequence[Translated]) -> QuantumCircuit:
+    """Return a part of the circuit of a setting with its errors."""
     first = translated[0]
     model = first.noise_model
     assert model is not None
-    _, rows, shared = program.body
-    reader = StepReader(list(rows))
-    whole = first.circuit
-    has_delays = "delay" in whole.count_ops()
-    if has_delays:
-        _check_passes(model)
-    common = whole.copy_empty_like()
-    common.data = whole.data[: first.before_basis]
-    noisy = with_channels(common, model, first.channels, has_delays=has_delays)
-    circuit = TransferCircuit(whole.num_qubits, reader.steps(noisy), list(rows), list(shared))
-    settings = []
-    for one in translated:
-        ending = one.circuit.copy_empty_like()
-        ending.data = one.circuit.data[one.before_basis :]
-        qubits = one.places_of(one.settings[0])
-        ending = with_channels(ending, model, first.channels, has_delays=has_delays)
-        add_errors_of_measurement(ending, model, qubits)
-        settings.append(_measured(qubits, reader.steps(ending), model))
-    return circuit, tuple(settings)
+    if not can_split_errors(translated):
+        names = ", ".join(type(one).__name__ for one in model._custom_noise_passes or ())
+        raise UnsupportedError(
+            "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule "
+            f'(got {names}). Use `gradient="parameter-shift"`.'
+        )
+    has_delays = "delay" in first.circuit.count_ops()
+    return with_channels(part, model, first.channels, has_delays=has_delays)
 
 
 def _measured(qubits: tuple[int, ...], steps: Sequence[Step], model: NoiseModel) -> MeasuredSetting:
@@ -76,12 +87,3 @@ def _measured(qubits: tuple[int, ...], steps: Sequence[Step], model: NoiseModel)
         (qubit,) = step.qubits
         effects[qubit] = effects[qubit] @ step.matrix
     return MeasuredSetting(qubits, tuple(effects[qubit] for qubit in qubits))
-
-
-def _check_passes(model: NoiseModel) -> None:
-    for noise_pass in model._custom_noise_passes or ():
-        if type(noise_pass).run is not LocalNoisePass.run:
-            raise UnsupportedError(
-                "Each custom pass of the noise model must be a LocalNoisePass for the adjoint rule "
-                f'(got {type(noise_pass).__name__}). Use `gradient="parameter-shift"`.'
-            )

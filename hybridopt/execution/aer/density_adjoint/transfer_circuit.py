@@ -193,18 +193,20 @@ def _slots(steps: Sequence[Step]) -> list[range]:
 
 def _parts(steps: Sequence[Step]) -> tuple[list[int], list[int], list[int]]:
     """Return the numbers of the steps of head, middle and tail."""
-    before, tail = _split(range(len(steps))[::-1], steps)
-    among, head = _split(before[::-1], steps)
+    qubits, marked = [step.qubits for step in steps], [step.per_sample for step in steps]
+    before, tail = reached_from(range(len(steps))[::-1], qubits, marked)
+    among, head = reached_from(before[::-1], qubits, marked)
     return head, among, tail[::-1]
 
 
-def _split(order: Sequence[int], steps: Sequence[Step]) -> tuple[list[int], list[int]]:
-    """Return the steps that a step with angles of samples reaches in this order, and others."""
-    reached, others, qubits = [], [], set[int]()
+def reached_from(
+    order: Sequence[int], qubits: Sequence[tuple[int, ...]], marked: Sequence[bool]
+) -> tuple[list[int], list[int]]:
+    """Return the steps that a marked step reaches through qubits, in this order, and the others."""
+    reached, others, touched = [], [], set[int]()
     for number in order:
-        step = steps[number]
-        if step.per_sample or not qubits.isdisjoint(step.qubits):
-            qubits.update(step.qubits)
+        if marked[number] or not touched.isdisjoint(qubits[number]):
+            touched.update(qubits[number])
             reached.append(number)
         else:
             others.append(number)

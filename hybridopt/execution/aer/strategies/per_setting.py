@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +26,7 @@ from hybridopt.execution.noise import misread
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Expectations
 
+Bindings = dict[Parameter, list[float]]  # values of each parameter
 Starts = tuple[AmplitudeInput, Float64[np.ndarray, "cells amplitudes"]] | None
 MAX_CIRCUITS_PER_CALL = 64  # more circuits do not reduce the overhead further
 
@@ -83,14 +84,7 @@ class AngleTable(_Translated):
         translated = self.translation.of(program, settings)
         num_qubits = max(template.circuit.num_qubits for template in translated)
         if self.simulator.method == "density_matrix":
-            num_qubits *= 2
-            if BYTES_PER_STATE_AMPLITUDE << num_qubits > self.limits.max_memory:
-                given = _validation.memory_text(self.limits.max_memory)
-                raise ResourceError(
-                    f"`max_memory` must hold a density matrix of {num_qubits // 2} qubits, after "
-                    f"routing on the device (got {given}). Increase it, or give `shots` and "
-                    'method="statevector".'
-                )
+            num_qubits = self.doubled_width(translated)
         for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
             binds = bindings(program, job.rows[rows], job.shared[shared])
             starts = _starts(program, job.rows[rows], shared.size)
@@ -101,10 +95,22 @@ class AngleTable(_Translated):
             ]
             yield PartialResult(shared, rows, distributions)
 
+    def doubled_width(self, translated: Sequence[Translated]) -> int:
+        """Return twice the number of qubits; raise if a density matrix of them does not fit."""
+        num_qubits: int = 2 * max(template.circuit.num_qubits for template in translated)
+        if BYTES_PER_STATE_AMPLITUDE << num_qubits > self.limits.max_memory:
+            given = _validation.memory_text(self.limits.max_memory)
+            raise ResourceError(
+                f"`max_memory` must hold a density matrix of {num_qubits // 2} qubits, after "
+                f"routing on the device (got {given}). Increase it, or give `shots` and "
+                'method="statevector".'
+            )
+        return num_qubits
+
     def _run(
         self,
         template: Translated,
-        binds: dict[Parameter, list[float]],
+        binds: Bindings,
         cells: int,
         starts: Starts,
     ) -> list[Float64[np.ndarray, "cells _"]]:
@@ -241,7 +247,7 @@ def _bound(
 
 def bindings(
     program: CircuitProgram, rows: Float64[np.ndarray, "b R"], shared: Float64[np.ndarray, "s O"]
-) -> dict[Parameter, list[float]]:
+) -> Bindings:
     """Return the values of each parameter, for all samples of each shared row in turn."""
     _, row_parameters, shared_parameters = program.body
     row_parameters = row_parameters[program.num_amplitudes :]

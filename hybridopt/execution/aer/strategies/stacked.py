@@ -44,7 +44,7 @@ class Stacked(Strategy):
     def explain(self, job: Job) -> str:
         """Return the size of a stack in words."""
         size = self.stack_size(job)
-        text = f"{_stack_in_words(size)}, with shared gates for shared angles"
+        text = f"{stack_in_words(size)}, with shared gates for shared angles"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         rows = min(rows, len(job.shared))
         return f"{text}, and {rows} sets of shared angles" if rows > 1 else text
@@ -58,7 +58,7 @@ class Stacked(Strategy):
         return min(Stack.bits_for(len(job.shared)), room)
 
 
-def _stack_in_words(size: int) -> str:
+def stack_in_words(size: int) -> str:
     """Return the size of a stack in words."""
     return f"{'1 sample' if size == 1 else f'{size} samples side by side'} per run"
 
@@ -137,7 +137,7 @@ class Checkpoints(Strategy):
 
     def explain(self, job: Job) -> str:
         """Return the size of a stack in words."""
-        size = _stack_in_words(self.stack_size(job))
+        size = stack_in_words(self.stack_size(job))
         return f"{size}; rows start from the saved state before their first different layer"
 
     def _stack_parts(

@@ -1,7 +1,9 @@
-"""Noise model with different errors of many gates, and the readout errors of each qubit."""
+"""Noise model with different errors of many gates, and a circuit that begins with its inputs."""
 
 from __future__ import annotations
 
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from qiskit_aer.noise import (
     NoiseModel,
     ReadoutError,
@@ -11,6 +13,7 @@ from qiskit_aer.noise import (
     reset_error,
 )
 
+X, W = ParameterVector("x", 4), ParameterVector("w", 6)
 GATES = ["cp", "cx", "cz", "h", "p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "sx", "u"]
 
 
@@ -27,3 +30,18 @@ def many_errors() -> NoiseModel:
         flip = 0.01 + 0.03 * qubit
         model.add_readout_error(ReadoutError([[1 - flip, flip], [3 * flip, 1 - 3 * flip]]), [qubit])
     return model
+
+
+def inputs_first() -> QuantumCircuit:
+    """Return weights before, on, and after the gates with inputs; the last part is the longest."""
+    circuit = QuantumCircuit(4)
+    circuit.ry(W[0], 0)
+    circuit.cx(0, 1)
+    for qubit in range(4):
+        circuit.rx(X[qubit] * (1 + W[1]), qubit)
+    circuit.rz(W[2], 2)
+    circuit.rzz(X[0], 3, 1)
+    for qubit in range(3):
+        circuit.cx(qubit, qubit + 1)
+        circuit.ry(W[3 + qubit], qubit)
+    return circuit

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from qiskit.circuit import Reset
 from qiskit.circuit import library as lib
-from qiskit.quantum_info import Pauli, SuperOp
+from qiskit.quantum_info import Pauli, SparsePauliOp, SuperOp
 from qiskit_aer.noise import amplitude_damping_error, depolarizing_error
 
 from hybridopt.circuits.gates import angle_rules
 from hybridopt.execution.aer.channels import channel
 from hybridopt.execution.aer.density_adjoint.pauli_transfer import (
+    dense_observables,
     feature_slopes,
     features,
     positive_frequencies,
@@ -48,6 +49,13 @@ def evolved(superoperator: SuperOp, matrix: np.ndarray) -> np.ndarray:
     """Return the image of a matrix, whose columns Qiskit stacks."""
     image = superoperator.data @ matrix.ravel(order="F")
     return image.reshape(matrix.shape, order="F")
+
+
+def test_observables_as_matrices():
+    labels = ["".join(one) for one in product("IXYZ", repeat=3)]
+    coefficients = np.random.default_rng(0).normal(size=(2, 64))
+    expected = [SparsePauliOp(labels, one).to_matrix() for one in coefficients]
+    np.testing.assert_allclose(dense_observables(coefficients, 3), expected, rtol=0, atol=1e-14)
 
 
 GATES = [

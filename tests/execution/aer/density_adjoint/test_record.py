@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import RXGate
 from qiskit_aer.noise import LocalNoisePass, NoiseModel, depolarizing_error
 
@@ -18,13 +17,12 @@ from hybridopt.circuits.amplitudes import AmplitudeEncoding
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Probabilities
 from hybridopt.gradients import create
-from tests.execution.aer.density_adjoint.noise_models import many_errors
+from tests.execution.aer.density_adjoint.noise_models import W, X, inputs_first, many_errors
 from tests.execution.jobs import job_of
 from tests.nn.layers import layer_of, tensors
 
 NAMES = ["euler_angles", "exchanges", "fixed_gates", "repeated_parameters", "two_qubit_rotations"]
 RULES = ("adjoint", "parameter-shift")
-X, W = ParameterVector("x", 4), ParameterVector("w", 6)
 
 
 def slopes(layer, x, cotangent, rule="adjoint") -> list[torch.Tensor]:
@@ -72,21 +70,6 @@ def test_tables_of_angles_have_the_values_of_aer(name, readout):
     job = replace(job, rows=10 * job.rows)  # beyond one period
     found = executor.adjoint(job.program, job.readout, (True, True)).values(job.rows, job.shared)
     np.testing.assert_allclose(found, executor.run(job).values, rtol=0, atol=1e-12)
-
-
-def inputs_first() -> QuantumCircuit:
-    """Return weights before, on, and after the gates with inputs; the last part is the longest."""
-    circuit = QuantumCircuit(4)
-    circuit.ry(W[0], 0)
-    circuit.cx(0, 1)
-    for qubit in range(4):
-        circuit.rx(X[qubit] * (1 + W[1]), qubit)
-    circuit.rz(W[2], 2)
-    circuit.rzz(X[0], 3, 1)
-    for qubit in range(3):
-        circuit.cx(qubit, qubit + 1)
-        circuit.ry(W[3 + qubit], qubit)
-    return circuit
 
 
 def layer_with(observables, executor: AerExecutor) -> CircuitLayer:

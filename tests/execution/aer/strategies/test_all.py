@@ -12,6 +12,7 @@ import qiskit_aer
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.execution import AerExecutor, Expectations, Job, Probabilities, Stream
+from hybridopt.execution.aer.in_place.state import BufferedState
 from hybridopt.execution.memory_budget import Limits
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import dense, job_of
@@ -191,17 +192,23 @@ def test_shots_scatter_about_the_exact_values(way):
 @pytest.mark.parametrize("way", list(WAYS))
 def test_runs_are_counted_where_circuits_reach_aer(way, monkeypatch):
     ran = []
-    original = qiskit_aer.AerSimulator.run
+    run, enter = qiskit_aer.AerSimulator.run, BufferedState.__enter__
 
     def spy(self, circuits, **options):
-        job = original(self, circuits, **options)
+        job = run(self, circuits, **options)
         ran.append(len(job.result().results))
         return job
 
+    def spy_in_place(self):
+        ran.append(0 if self.continues else 1)
+        return enter(self)
+
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", spy)
+    monkeypatch.setattr(BufferedState, "__enter__", spy_in_place)
     executor = AerExecutor(**WAYS[way])
-    executor.run(job_of("exchanges", 4, 9, like_a_shift=True))
-    assert executor.usage.runs == sum(ran)
+    for name, readout in (("exchanges", None), ("repeated_parameters", Probabilities())):
+        executor.run(job_of(name, 4, 9, like_a_shift=True, readout=readout))
+    assert executor.usage.runs == sum(ran) > 0
 
 
 @pytest.mark.parametrize("way", list(WAYS))

@@ -1,0 +1,153 @@
+"""Strategy that evolves small states in buffers of numpy, by gates of Aer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.execution.aer.in_place.circuit import (
+    AMPLITUDES_IN_PLACE,
+    InPlaceCircuit,
+    States,
+    forward,
+    layers_with_row_angles,
+)
+from hybridopt.execution.aer.in_place.reading import distributions, exact_outputs
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program
+from hybridopt.execution.aer.strategies.stacked import common_row, stack_in_words
+from hybridopt.execution.job import Job
+from hybridopt.execution.memory_budget import BYTES_PER_CHECKPOINT_AMPLITUDE, Limits
+from hybridopt.execution.random_stream import Sampler
+
+# In larger tables, cores that each run one row are faster than one core in place.
+AMPLITUDES_OF_A_TABLE = 1 << 18
+AMPLITUDES_OF_A_BRANCH = 1 << 13  # measured: smaller ones take as long, larger ones waste gates
+
+
+class InPlace(Strategy):
+    """Strategy with a common row in place, whose states at some layers start the other rows."""
+
+    name = "in-place"
+
+    @staticmethod
+    def fits(job: Job, limits: Limits) -> bool:
+        """Return True if the samples of one row fit into one buffer, and all states into memory."""
+        amplitudes = len(job.rows) << job.program.num_qubits
+        layers = len(circuit_program(job).layers) + 2 if len(job.shared) > 1 else 1
+        needed = BYTES_PER_CHECKPOINT_AMPLITUDE * 2 * amplitudes * (layers + 1)
+        small = len(job.shared) * amplitudes <= AMPLITUDES_OF_A_TABLE
+        return small and amplitudes <= AMPLITUDES_IN_PLACE and needed <= limits.max_memory // 2
+
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run the common row, then the others, in order of their first different layer."""
+        program = circuit_program(job)
+        common, first = common_row(program, job.shared)
+        order = np.argsort(first, kind="stable")
+        points = layers_with_row_angles(program).union(_differing(program, job.shared, common))
+        circuit = InPlaceCircuit.of(program, points)
+        size = max(1, AMPLITUDES_OF_A_BRANCH // (len(job.rows) << program.num_qubits))
+        changed = order[: np.count_nonzero(first < len(program.layers))]
+        branches = [changed[start : start + size] for start in range(0, len(changed), size)]
+        starts = {int(first[branch[0]]) for branch in branches}
+        run = _CommonRow(circuit, job, common, starts)
+        self.simulator.count_in_place(
+            job.readout, len(job.rows) * len(job.shared), 1 + len(branches)
+        )
+        if len(changed) < len(order):
+            same = order[len(changed) :]
+            yield self._read(job, same, np.broadcast_to(run.final, (len(same), *run.final.shape)))
+        for branch in branches:
+            yield self._read(job, branch, run.branch(branch, int(first[branch[0]])))
+
+    def explain(self, job: Job) -> str:
+        """Return the runs in words."""
+        return (
+            f"{stack_in_words(len(job.rows))}, in place: gates of Aer act on a buffer of numpy, "
+            "which multiplies phases that differ between samples or sets of angles"
+        )
+
+    def _read(self, job: Job, members: Int[np.ndarray, " s"], states: np.ndarray) -> PartialResult:
+        program, samples = circuit_program(job), np.arange(len(job.rows))
+        cells = states.reshape(-1, states.shape[-1])
+        shape = len(members), len(samples), -1
+        if job.shots is None:
+            values = exact_outputs(program, job.readout, cells, self.limits)
+            return PartialResult(members, samples, values=values.reshape(shape))
+        tables = distributions(cells, job.readout.settings(program))
+        return PartialResult(members, samples, [table.reshape(shape) for table in tables])
+
+
+class _CommonRow:
+    """States of the most frequent angles, and the other rows that start from them."""
+
+    def __init__(
+        self,
+        circuit: InPlaceCircuit,
+        job: Job,
+        common: Float64[np.ndarray, " O"],
+        starts: set[int],
+    ) -> None:
+        self._circuit, self._job, self._common = circuit, job, common
+        self._gates = circuit.gates(common)
+        self._tables = {
+            point: phases.table(job.rows) for point, phases in circuit.per_sample.items()
+        }
+        self._kept: dict[int, States] = {}
+
+        def change(point: int, states: States) -> States | None:
+            table, grown = self._tables.get(point), None
+            if table is not None:
+                if len(states) < len(table):
+                    states = grown = states * table
+                else:
+                    states *= table
+            if point in starts:
+                self._kept[point] = states if grown is not None else states.copy()
+            return grown
+
+        final = forward(circuit.start(job.rows), self._gates, circuit.points, change)
+        self.final = np.broadcast_to(final, (len(job.rows), final.shape[1]))
+
+    def branch(self, members: Int[np.ndarray, " s"], start: int) -> np.ndarray:
+        """Return the final states of rows that equal the common one before a layer."""
+        circuit, rows = self._circuit, len(self._job.rows)
+        differences = self._job.shared[members] - self._common
+        kept = self._kept[start]
+        states = np.tile(np.broadcast_to(kept, (rows, kept.shape[1])), (len(members), 1))
+
+        def deviate(point: int, cells: States) -> None:
+            phases = circuit.shared.get(point)
+            if phases is None:
+                return
+            columns = [rotation.angle for rotation in phases.rotations]
+            moved = np.flatnonzero(differences[:, columns].any(axis=1))
+            if moved.size:
+                by_row = cells.reshape(len(members), rows, -1)
+                by_row[moved] *= phases.table(differences[moved])[:, None]
+
+        def change(point: int, cells: States) -> None:
+            table = self._tables.get(point)
+            if table is not None:
+                by_row = cells.reshape(len(members), rows, -1)
+                by_row *= table
+            deviate(point, cells)
+
+        deviate(start, states)
+        first = circuit.points.index(start)
+        final = forward(states, self._gates[first + 1 :], circuit.points[first + 1 :], change)
+        return final.reshape(len(members), rows, -1)
+
+
+def _differing(
+    program: CircuitProgram, shared: Float64[np.ndarray, "S O"], common: Float64[np.ndarray, " O"]
+) -> set[int]:
+    """Return the layers in which a row has other shared angles than the common row."""
+    differ = (shared != common).any(axis=0)
+    return {
+        place
+        for place, layer in enumerate(program.layers)
+        if any(differ[r.angle] for r in layer.rotations if not r.per_sample)
+    }
