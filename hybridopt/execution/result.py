@@ -85,7 +85,7 @@ def checked_result(executor: object, job: Job, result: object) -> Result:
 
     Raises:
         ArgumentTypeError: If it is not a `Result`.
-        ExecutionError: If its values or variances are no float64 arrays of the job's shape.
+        ExecutionError: If its values or variances are not float64 arrays of the job's shape.
     """
     name = type(executor).__name__
     if not isinstance(result, Result):
@@ -117,9 +117,9 @@ def received(executor: object, job: Job, pending: object) -> Result:
     """Return the result of a job that was submitted; wait for it.
 
     Raises:
-        ArgumentTypeError: If ``submit`` did not return a `PendingResult`, or its result is no
+        ArgumentTypeError: If ``submit`` did not return a `PendingResult`, or its result is not a
             `Result`.
-        ExecutionError: If its values or variances are no float64 arrays of the job's shape.
+        ExecutionError: If its values or variances are not float64 arrays of the job's shape.
     """
     if not isinstance(pending, PendingResult):
         raise ArgumentTypeError(

@@ -159,12 +159,12 @@ class Journal:
                     f"`journal` must belong to this run, but its job {path.name} has {words}. Use "
                     f"another folder than {self.folder}, or run the program that wrote it."
                 )
-        key, job_id = content.get("key"), content.get("job_id")
-        if not isinstance(key, str) or not isinstance(job_id, str | None):
+        tag, job_id = content.get("key"), content.get("job_id")
+        if not isinstance(tag, str) or not isinstance(job_id, str | None):
             raise CheckpointError(
                 f"{path} is damaged (no key of a job). Use another folder as `journal`."
             )
-        return Entry(path, key, identity, job_id, is_new=False)
+        return Entry(path, tag, identity, job_id, is_new=False)
 
     def _check_owner(self) -> None:
         if os.getpid() != self._process:
