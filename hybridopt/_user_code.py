@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hybridopt._secrets import without_secrets
 from hybridopt.errors import ArgumentError
 
 
@@ -32,5 +33,6 @@ def call_in_file(subject: str, path: Path, function: str) -> Any:
         return getattr(module, function)()
     except Exception as error:
         raise ArgumentError(
-            f"{path}:{function} raised an error ({type(error).__name__}: {error})."
+            f"{path}:{function} raised an error ({type(error).__name__}: "
+            f"{without_secrets(str(error))})."
         ) from error

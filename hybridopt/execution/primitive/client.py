@@ -233,7 +233,11 @@ class Client:
         objects = [self.primitive, self.mode, self.backend, self.service]
         objects += [getattr(self.service, name, None) for name in ("_account", "account")]
         for one in objects:
-            values = one if isinstance(one, dict) else getattr(one, "__dict__", {})
+            values = (
+                one
+                if isinstance(one, dict)
+                else {**vars(type(one)), **getattr(one, "__dict__", {})}
+            )
             for name, value in values.items():
                 if isinstance(name, str) and name.strip("_").lower() in SECRET_NAMES:
                     yield from _texts(value)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from hybridopt._secrets import without_secrets
 from hybridopt.errors import ExecutionError
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between attempts
@@ -20,11 +20,6 @@ LOST_NAMES = {
 }  # fmt: skip
 PACKAGES = {"requests", "urllib3", "httpx", "aiohttp", "websocket"}
 BUSY = {-1, 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524}  # status codes; -1: no answer
-HIDDEN = "***"
-SECRETS = re.compile(
-    r"crn:[^\s'\"]+|(?i:bearer)\s+\S+|(?i:(?:api_?key|token|password|secret)['\"]?\s*[=:]\s*)\S+"
-)
-
 Value = TypeVar("Value")
 
 
@@ -72,13 +67,6 @@ def repeated(call: Callable[[], Value], what: str, secrets: Iterable[str] | None
 def described(error: BaseException, secrets: Iterable[str]) -> str:
     """Return class and message of an error without secrets."""
     return f"{type(error).__name__}: {without_secrets(str(error).strip(), secrets)}"
-
-
-def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return a text in which tokens and instances of an account are hidden."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return SECRETS.sub(HIDDEN, text)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -18,9 +18,10 @@ from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureErro
 from qiskit_ibm_runtime.executor_sampler import SamplerV2
 
 import hybridopt as ho
+from hybridopt._secrets import without_secrets
 from hybridopt.errors import DeviceError, ExecutionError, HybridOptError, UnsupportedError
 from hybridopt.execution.primitive import connection
-from hybridopt.execution.primitive.connection import is_lost, without_secrets
+from hybridopt.execution.primitive.connection import is_lost
 from tests.execution.primitive.configurations import manila
 from tests.execution.primitive.service import (
     INSTANCE,
@@ -139,6 +140,17 @@ def test_secrets_appear_nowhere(tmp_path, pauses, caplog, capsys, kind):
     ]
     assert all(secret not in text for text in texts for secret in (TOKEN, INSTANCE, "planted"))
     assert "***" in str(caught.value)
+
+
+def test_secrets_of_classes_are_hidden():
+    class Sampler:
+        api_key = "planted"
+
+        def run(self, pubs, *, shots=None):
+            raise ValueError(f"{self.api_key} is not known")
+
+    with pytest.raises(ExecutionError, match=r"ValueError: \*\*\* is not known"):
+        ho.PrimitiveExecutor(Sampler(), shots=5).run(_job())
 
 
 def test_secrets_are_recognized_by_their_form():
