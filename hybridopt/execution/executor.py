@@ -56,8 +56,9 @@ class Executor(Metered):
     runs for a circuit. Without this method, circuits keep their qubits.
 
     Attributes:
-        is_remote: Whether results take long to arrive. The jobs of a forward pass and of its
-            gradient are then submitted together, before either result is waited for.
+        is_remote: Whether results take long to arrive. In training, the jobs of a forward pass and
+            of its gradient are then submitted together, before either result is waited for. In
+            evaluation (``network.eval()``), a gradient is run when it is asked for.
     """
 
     is_remote: bool = False

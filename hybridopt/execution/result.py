@@ -85,7 +85,7 @@ def checked_result(executor: object, job: Job, result: object) -> Result:
 
     Raises:
         ArgumentTypeError: If it is not a `Result`.
-        ExecutionError: If its values or variances have another shape than the job.
+        ExecutionError: If its values or variances are not float64 arrays of the job's shape.
     """
     name = type(executor).__name__
     if not isinstance(result, Result):
@@ -99,9 +99,32 @@ def checked_result(executor: object, job: Job, result: object) -> Result:
         array = getattr(result, part)
         if array is None and part == "variances":
             continue
-        if getattr(array, "shape", None) != shape:
+        if not isinstance(array, np.ndarray) or array.dtype != np.float64:
+            got = f"{type(array).__name__} {getattr(array, 'dtype', '')}".strip()
+            raise ExecutionError(
+                f"`{part}` of the Result of `{name}.run` must be a float64 array of numpy (got "
+                f"{got}). Return `np.asarray({part}, dtype=np.float64)`."
+            )
+        if array.shape != shape:
             raise ExecutionError(
                 f"`{part}` of the Result of `{name}.run` must have shape {shape} (got "
-                f"{getattr(array, 'shape', type(array).__name__)})."
+                f"{array.shape})."
             )
     return result
+
+
+def received(executor: object, job: Job, pending: object) -> Result:
+    """Return the result of a job that was submitted; wait for it.
+
+    Raises:
+        ArgumentTypeError: If ``submit`` did not return a `PendingResult`, or its result is not a
+            `Result`.
+        ExecutionError: If its values or variances are not float64 arrays of the job's shape.
+    """
+    if not isinstance(pending, PendingResult):
+        raise ArgumentTypeError(
+            f"`{type(executor).__name__}.submit` must return a PendingResult (got a "
+            f"{type(pending).__name__}). Return an object of a class derived from "
+            "`hybridopt.execution.PendingResult`."
+        )
+    return checked_result(executor, job, pending.result())

@@ -321,7 +321,12 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
     def _evaluation(self) -> CircuitEvaluation:
         compiled = self._compiled()
         return CircuitEvaluation(
-            compiled.program, compiled.readout, self.executor, self.gradient, errors=self._errors
+            compiled.program,
+            compiled.readout,
+            self.executor,
+            self.gradient,
+            errors=self._errors,
+            training=self.training,
         )
 
     def _are_equal(self, samples: int) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Job, PendingResult, Readout, Result
-from hybridopt.execution.result import checked_result
+from hybridopt.execution.result import checked_result, received
 from hybridopt.gradients import GradientRule
 from hybridopt.gradients.base import (
     Evaluation,
@@ -37,6 +37,7 @@ class CircuitEvaluation(Evaluation):
     seed: int | None = None
     errors: OutputErrors | None = None  # record of the variances of forward passes
     submitted: tuple[Submitted, ...] = ()  # jobs of the forward pass and its gradient
+    training: bool = True  # a gradient is expected, and is submitted with the forward pass
 
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs per row of shared angles and sample; on meta, shapes only."""
@@ -47,7 +48,8 @@ class CircuitEvaluation(Evaluation):
             if transformed:
                 needs = (True, True)  # an outer transform may differentiate the other one
             memory = self.rule.memory(self, needs)
-            if self.executor.is_remote and not (transformed or rows.is_meta or self.submitted):
+            remote = self.executor.is_remote and self.training and self.known is None
+            if remote and not (transformed or rows.is_meta or self.submitted):
                 evaluation = self._with_submitted(rows, shared, needs)
         return cast(
             Tensor,
@@ -61,8 +63,10 @@ class CircuitEvaluation(Evaluation):
         with torch.no_grad():
             detached = rows.detach(), shared.detach()
             gradient = self.rule.tables(self, *detached, needs)
-            tables = [detached, *gradient] if self._recall(*detached) is None else [*gradient]
-            submitted = [Submitted(*one, self.executor.submit(self._job(*one))) for one in tables]
+            submitted = [
+                Submitted(*one, self.executor.submit(self._job(*one)))
+                for one in (detached, *gradient)
+            ]
         return replace(self, submitted=tuple(submitted))
 
     def with_seed(self, seed: int) -> CircuitEvaluation:
@@ -104,7 +108,7 @@ class CircuitEvaluation(Evaluation):
         """Return the result of a submitted job at these angles, or run the job."""
         for one in self.submitted:
             if one.is_at(rows, shared):
-                return checked_result(self.executor, job, one.pending.result())
+                return received(self.executor, job, one.pending)
         return checked_result(self.executor, job, self.executor.run(job))
 
 

@@ -118,6 +118,20 @@ def test_remote_layers_submit_no_gradient_that_is_not_needed():
     assert remote.events == ["submit 1x4", "submit 6x4", "wait 1x4"]  # inputs need none
 
 
+@pytest.mark.parametrize("bridge", [None, "mesh", "generator", "memory"])
+def test_remote_networks_in_evaluation_submit_gradients_only_when_they_are_asked_for(bridge):
+    remote = Remote()
+    options = {"bridge": bridge, "executor": remote}
+    network = to_quantum(nn.Linear(3, 2), **options) if bridge else rotated(remote)
+    outputs = network.eval()(torch.rand(2, 3))
+    sent, waited = (
+        [event for event in remote.events if event.startswith(kind)] for kind in ("submit", "wait")
+    )
+    assert len(sent) == len(waited) > 0
+    outputs.sum().backward()
+    assert len(remote.events) > len(sent) + len(waited)
+
+
 def test_remote_second_derivatives_equal_local_ones():
     def hessian(executor):
         layer = rotated(executor)
@@ -150,6 +164,32 @@ def test_results_of_another_shape_are_refused(part):
 
     with pytest.raises(ho.errors.ExecutionError, match=rf"`{part}` .*\(1, 4, 2\) \(got \(1, 4, 1"):
         rotated(Wrong())(torch.rand(4, 3))
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("form", [torch.from_numpy, np.float32, np.ndarray.tolist])
+@pytest.mark.parametrize("part", ["values", "variances"])
+def test_results_of_other_numbers_are_refused(form, part):
+    class Wrong(Relay):
+        def run(self, job):
+            values = self._inner.run(job).values
+            return Result(**{"values": values, part: form(values)})
+
+    with pytest.raises(ho.errors.ExecutionError, match=f"`{part}` .* must be a float64 array"):
+        rotated(Wrong())(torch.rand(4, 3))
+
+
+@pytest.mark.wrong_types
+def test_what_is_not_pending_is_refused():
+    class Hasty(Remote):
+        def submit(self, job):
+            return self._inner.run(job)
+
+    for network in (rotated(Hasty()), to_quantum(nn.Linear(3, 2), executor=Hasty())):
+        with pytest.raises(
+            TypeError, match=r"`Hasty.submit` must return a PendingResult \(got a R"
+        ):
+            network(torch.rand(4, 3))
 
 
 def test_standard_errors_reach_layers_and_histories():

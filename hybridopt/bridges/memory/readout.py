@@ -27,8 +27,8 @@ from hybridopt.bridges.memory.circuit import (
     split_probabilities,
 )
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, Job, Metered, Probabilities
-from hybridopt.execution.result import checked_result
+from hybridopt.execution import Executor, Job, Metered, Probabilities, Result
+from hybridopt.execution.result import checked_result, received
 from hybridopt.gradients import ParameterShift
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.output_errors import OutputErrors
@@ -46,7 +46,8 @@ class CircuitReader:
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
         """Return cos(theta - order pi/2) from one setting, with the executor's shots."""
         job = self._job(theta, order)
-        return self._cosines(job, self.executor.run(job), order)[: theta.size]
+        result = checked_result(self.executor, job, self.executor.run(job))
+        return self._cosines(result, order)[: theta.size]
 
     def submitted(self, theta: Float64[np.ndarray, " M"]) -> Read:
         """Return a reader with the jobs of cosines and of their derivatives submitted."""
@@ -56,7 +57,8 @@ class CircuitReader:
         def read(angles: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
             if order >= len(jobs) or not np.array_equal(angles, theta):
                 return self.read(angles, order)
-            return self._cosines(jobs[order], pending[order].result(), order)[: theta.size]
+            result = received(self.executor, jobs[order], pending[order])
+            return self._cosines(result, order)[: theta.size]
 
         return read
 
@@ -64,11 +66,10 @@ class CircuitReader:
         shared = self.gradient.common_shift(self.padded(theta), order)[None, :]
         return Job(self.program, Probabilities(), np.zeros((1, 0)), shared)
 
-    def _cosines(self, job: Job, result: object, order: int) -> Float64[np.ndarray, " N"]:
-        checked = checked_result(self.executor, job, result)
+    def _cosines(self, result: Result, order: int) -> Float64[np.ndarray, " N"]:
         if self.errors is not None and order == 0:  # later orders are derivatives
-            self.errors.record(checked.variances)
-        return split_probabilities(checked.values[0, 0])
+            self.errors.record(result.variances)
+        return split_probabilities(result.values[0, 0])
 
     def padded(self, theta: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " N"]:
         """Return all N angles of the circuit; unused ones are pi/2."""

@@ -81,7 +81,9 @@ class MeshLayer(nn.Module, HasReadoutCache, HasOutputErrors):
     @property
     def reader(self) -> MeshReader:
         """Reader with the present executor and gradient rule."""
-        return MeshReader(self.mesh, self.executor, self.gradient, self._errors)
+        return MeshReader(
+            self.mesh, self.executor, self.gradient, self._errors, training=self.training
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's outputs in its dtype; only shapes on torch's meta device."""

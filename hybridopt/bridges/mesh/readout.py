@@ -36,6 +36,7 @@ class MeshReader:
     executor: Executor
     rule: GradientRule
     errors: OutputErrors | None = None  # record of the variances of the outputs
+    training: bool = True  # gradients are submitted with the forward pass
 
     def matrices(
         self, angles: Float64[Tensor, "S P"], known: Reading | None = None
@@ -104,7 +105,13 @@ class MeshReader:
         program = mesh_program(self.mesh, feed, native=native, linear=linear)
         readout = Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
         return CircuitEvaluation(
-            program, readout, self.executor, self.rule, known, errors=self.errors
+            program,
+            readout,
+            self.executor,
+            self.rule,
+            known,
+            errors=self.errors,
+            training=self.training,
         )
 
     def _unit_outputs(

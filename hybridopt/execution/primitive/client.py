@@ -18,6 +18,11 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError
 from hybridopt.execution.primitive.seeding import seeding_of, set_options
 
 CLOSED = {"Closed", "In progress, not accepting new jobs"}  # of `Session.status()`
+LOCAL = (  # modules of primitives that run here; base classes are also those of services
+    "qiskit.primitives.backend_",
+    "qiskit.primitives.statevector_",
+    "qiskit_aer.",
+)
 SECRET_NAMES = {
     "token", "api_token", "api_key", "apikey", "access_token", "password", "secret",
     "instance", "crn",
@@ -105,8 +110,8 @@ class Client:
         service = getattr(self.primitive, "_service", None)
         if getattr(service, "is_local", False):
             return True
-        kinds = {module for kind in type(self.primitive).__mro__ for module in [kind.__module__]}
-        if not any(module.startswith(("qiskit.primitives.", "qiskit_aer.")) for module in kinds):
+        modules = {kind.__module__ for kind in type(self.primitive).__mro__}
+        if not any(module.startswith(LOCAL) for module in modules):
             return False
         if self.backend is None or isinstance(self.backend, AerSimulator):
             return True

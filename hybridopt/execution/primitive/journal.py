@@ -79,12 +79,21 @@ class Entry:
             return None
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return dict(stored)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                return self._checked(dict(stored))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(
                 f"{path} is damaged ({type(error).__name__}). Delete this file. The job is then "
                 "read from the service again."
             ) from error
+
+    def _checked(self, arrays: Arrays) -> Arrays:
+        """Return the arrays of a result; raise ValueError or KeyError for others."""
+        values, variances, seconds = (arrays[name] for name in ("values", "variances", "seconds"))
+        is_table = values.ndim == 2 and len(values) == self.identity["rows"]
+        kinds = {array.dtype.kind for array in (values, variances, seconds)}
+        if not is_table or variances.shape != values.shape or seconds.size != 1 or kinds != {"f"}:
+            raise ValueError("other arrays than those of a result")
+        return arrays
 
 
 @dataclass
@@ -114,9 +123,13 @@ class Journal:
                 raise CheckpointError(
                     f"{header} must be the header of a journal of this version. Use another folder."
                 )
-            journal.entropy = int(content["seed"], 16)
+            journal.entropy = _seed_in(header, content)
         names = (path.name.split("-")[0] for path in folder.glob("*-*.json"))
         journal._calls = sorted({int(name) for name in names if name.isdigit()})
+        if journal._calls and journal.entropy is None:
+            raise CheckpointError(
+                f"{header} must be there, because {folder} has jobs. Use another folder."
+            )
         _OWNERS[str(folder)] = journal  # an older executor of this process loses it
         return journal
 
@@ -146,7 +159,12 @@ class Journal:
                     f"`journal` must belong to this run, but its job {path.name} has {words}. Use "
                     f"another folder than {self.folder}, or run the program that wrote it."
                 )
-        return Entry(path, content["key"], identity, content.get("job_id"), is_new=False)
+        tag, job_id = content.get("key"), content.get("job_id")
+        if not isinstance(tag, str) or not isinstance(job_id, str | None):
+            raise CheckpointError(
+                f"{path} is damaged (no key of a job). Use another folder as `journal`."
+            )
+        return Entry(path, tag, identity, job_id, is_new=False)
 
     def _check_owner(self) -> None:
         if os.getpid() != self._process:
@@ -230,3 +248,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is damaged ({type(error).__name__}). Use another folder as `journal`."
         ) from error
+
+
+def _seed_in(header: Path, content: Mapping[str, Any]) -> int:
+    try:
+        return int(content["seed"], 16)
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{header} is damaged (no seed). Use another folder.") from error

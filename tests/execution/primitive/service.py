@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from qiskit.primitives import StatevectorSampler
+from qiskit.primitives import BaseSamplerV2, StatevectorSampler
 
 TOKEN = "0123456789-planted-token-abcdefghijklmnopqrs"
 INSTANCE = "crn:v1:bluemix:public:quantum-computing:us-east:a/planted::"
@@ -94,6 +94,10 @@ class TaggedSampler:
 
     def run(self, pubs, *, shots=None):
         return self.service.accept(pubs, shots, list(self.options.environment.job_tags))
+
+
+class DerivedSampler(TaggedSampler, BaseSamplerV2):
+    """Sampler of a package that derives it from Qiskit's base class."""
 
 
 class PlainSampler:

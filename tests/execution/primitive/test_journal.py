@@ -215,6 +215,54 @@ def test_damaged_files_are_named(tmp_path, kind, content):
         _executor(tmp_path).run(_job())
 
 
+OTHER = {
+    "no seed": ("journal.json", {"seed": None}),
+    "text as seed": ("journal.json", {"seed": "zz"}),
+    "number as seed": ("journal.json", {"seed": 7}),
+    "no key": ("0*.json", {"key": None}),
+    "number as id": ("0*.json", {"job_id": 7}),
+}
+
+
+@pytest.mark.parametrize(("kind", "change"), OTHER.values(), ids=OTHER)
+def test_whole_files_with_another_content_are_named(tmp_path, kind, change):
+    _executor(tmp_path).run(_job())
+    (path,) = tmp_path.glob(kind)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    gc.collect()
+    with pytest.raises(CheckpointError, match=path.name):
+        _executor(tmp_path).run(_job())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"values": np.zeros((1, 3))},
+        {"variances": np.zeros((4, 2))},
+        {"values": np.full((4, 3), "a")},
+        {"seconds": np.zeros(2)},
+        {"seconds": None},
+    ],
+)
+def test_results_with_other_arrays_are_named(tmp_path, change):
+    _executor(tmp_path).run(_job())
+    (path,) = tmp_path.glob("0*.npz")
+    with np.load(path) as stored:
+        content = {**stored, **change}
+    np.savez(path, **{name: array for name, array in content.items() if array is not None})
+    gc.collect()
+    with pytest.raises(CheckpointError, match=path.name):
+        _executor(tmp_path).run(_job())
+
+
+def test_jobs_without_a_header_are_refused(tmp_path):
+    _executor(tmp_path).run(_job())
+    (tmp_path / "journal.json").unlink()
+    gc.collect()
+    with pytest.raises(CheckpointError, match=r"journal.json must be there"):
+        _executor(tmp_path)
+
+
 def test_a_journal_of_a_later_version_is_refused(tmp_path):
     _executor(tmp_path).run(_job())
     header = tmp_path / "journal.json"

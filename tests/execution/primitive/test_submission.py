@@ -25,6 +25,7 @@ from tests.execution.primitive.configurations import manila
 from tests.execution.primitive.service import (
     INSTANCE,
     TOKEN,
+    DerivedSampler,
     PlainSampler,
     Service,
     TaggedSampler,
@@ -88,9 +89,10 @@ def test_lost_connections_are_repeated_with_pauses(tmp_path, pauses, kind, sampl
     assert service.paid == 1
 
 
-def test_an_accepted_job_is_found_by_its_tag(tmp_path, pauses):
+@pytest.mark.parametrize("sampler", [TaggedSampler, DerivedSampler])
+def test_an_accepted_job_is_found_by_its_tag(tmp_path, pauses, sampler):
     service = Service(tmp_path, Counter({"accepted": 1}))  # accepted, but the answer was lost
-    ho.PrimitiveExecutor(TaggedSampler(service), shots=5).run(_job())
+    ho.PrimitiveExecutor(sampler(service), shots=5).run(_job())
     assert service.paid == 1
 
 
@@ -119,9 +121,10 @@ def test_failed_jobs_are_not_repeated(tmp_path, pauses, monkeypatch):
     assert TOKEN not in str(caught.value)
 
 
-def test_secrets_appear_nowhere(tmp_path, pauses, caplog, capsys):
+@pytest.mark.parametrize("kind", [TaggedSampler, DerivedSampler])
+def test_secrets_appear_nowhere(tmp_path, pauses, caplog, capsys, kind):
     service = Service(tmp_path / "service", Counter({"result": 99}))
-    sampler = TaggedSampler(service)
+    sampler = kind(service)
     executor = ho.PrimitiveExecutor(sampler, shots=5, journal=tmp_path / "journal")
     texts = [repr(executor), executor.explain(_job()), str(executor.state_dict())]
     with caplog.at_level(logging.DEBUG), pytest.raises(ExecutionError) as caught:
