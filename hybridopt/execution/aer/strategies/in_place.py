@@ -122,8 +122,7 @@ class _CommonRow:
             phases = circuit.shared.get(point)
             if phases is None:
                 return
-            columns = [rotation.angle for rotation in phases.rotations]
-            moved = np.flatnonzero(differences[:, columns].any(axis=1))
+            moved = np.flatnonzero(differences[:, phases.angles].any(axis=1))
             if moved.size:
                 by_row = cells.reshape(len(members), rows, -1)
                 by_row[moved] *= phases.table(differences[moved])[:, None]
