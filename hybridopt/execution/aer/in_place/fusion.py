@@ -14,7 +14,7 @@ from qiskit.quantum_info import Operator
 from hybridopt.circuits.steps import FixedGate, Rotation
 from hybridopt.execution.aer.in_place.state import Matrix, Placed
 
-WIDTH = 2  # qubits of a product of gates; measured: of 3 qubits, matrices take longer than gates
+WIDTH = 3  # qubits of a product of gates; measured: 2 to 4 take about as long per circuit
 ROUNDING = 1e-14  # of a product of gates that is the identity
 
 Member = tuple[tuple[int, ...], Matrix | Rotation]  # a rotation stands for its phases
