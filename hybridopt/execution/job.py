@@ -154,9 +154,10 @@ def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
 
 def within_period(angles: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N A"]:
     """Return the angles [rad] reduced to one period, so that sums of them stay exact."""
-    beyond = np.isfinite(angles) & (np.abs(angles) > PERIOD)
-    if not beyond.any():
+    sizes = np.abs(angles)
+    if sizes.max(initial=0.0) <= PERIOD:
         return angles
+    beyond = np.isfinite(angles) & (sizes > PERIOD)
     half = angles[beyond] / 2
     reduced = angles.copy()
     reduced[beyond] = 2 * np.arctan2(np.sin(half), np.cos(half))
