@@ -124,6 +124,22 @@ def shots_of_precision(precision: float) -> int:
     return min(MAX_SHOTS, max(1, math.ceil((1 - ROUNDING) / precision**2)))
 
 
+def check_readable(program: object, readout: object) -> None:
+    """Raise if program or readout are of another type, or do not fit; run nothing.
+
+    Raises:
+        ArgumentTypeError: If ``program`` is not a program, or ``readout`` not a readout.
+        ArgumentError: If the circuit has no qubits, or the readout names other qubits.
+    """
+    lowered = "a program, such as hybridopt.circuits.lower(circuit)"
+    checked = _validation.instance("program", program, Program, lowered)
+    kinds = "Expectations((observable, ...)) or Probabilities()"
+    read = _validation.instance("readout", readout, Readout, kinds)
+    if checked.num_qubits == 0:
+        raise ArgumentError("The circuit must have at least 1 qubit (got 0).")
+    read.check(checked)
+
+
 def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         kind = getattr(value, "dtype", type(value).__name__)
@@ -138,9 +154,10 @@ def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
 
 def within_period(angles: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N A"]:
     """Return the angles [rad] reduced to one period, so that sums of them stay exact."""
-    beyond = np.isfinite(angles) & (np.abs(angles) > PERIOD)
-    if not beyond.any():
+    sizes = np.abs(angles)
+    if sizes.max(initial=0.0) <= PERIOD:
         return angles
+    beyond = np.isfinite(angles) & (sizes > PERIOD)
     half = angles[beyond] / 2
     reduced = angles.copy()
     reduced[beyond] = 2 * np.arctan2(np.sin(half), np.cos(half))

@@ -26,6 +26,7 @@ from hybridopt.errors import UnsupportedError
 from hybridopt.execution.transpilation import (
     PlacementOptions,
     basis_change_for,
+    check_width,
     place_on_device,
     write_in_basis,
 )
@@ -148,11 +149,7 @@ class Noise:
         return frozenset(of_model if self.device is None else self.device.operation_names)
 
     def _check_width(self, num_qubits: int) -> None:
-        if self.device is not None and num_qubits > self.device.num_qubits:
-            raise UnsupportedError(
-                f"The circuit must have at most {self.device.num_qubits} qubits on {self} "
-                f"(got {num_qubits}). Use fewer qubits, or a larger device."
-            )
+        check_width(num_qubits, self.device, str(self))
         layout = self.options.layout  # only with a device
         if layout is not None and len(layout) != num_qubits:
             raise UnsupportedError(

@@ -15,7 +15,7 @@ from qiskit.transpiler.passes import Optimize1qGatesDecomposition
 
 from hybridopt import _validation
 from hybridopt.circuits.errors import CircuitError
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,15 @@ def placement_options(
             f"`layout` must name at least one device qubit, each once (got {layout})."
         )
     return PlacementOptions(qubits, level, seed)
+
+
+def check_width(num_qubits: int, device: BackendV2 | None, name: str) -> None:
+    """Raise UnsupportedError for more qubits than a device has."""
+    if device is not None and num_qubits > device.num_qubits:
+        raise UnsupportedError(
+            f"The circuit must have at most {device.num_qubits} qubits on {name} "
+            f"(got {num_qubits}). Use fewer qubits, or a larger device."
+        )
 
 
 def place_on_device(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
@@ -21,6 +22,7 @@ from hybridopt.gradients.base import (
     Vjp,
     batch_entries,
     differentiable_jvp,
+    with_fixed_signature,
 )
 from hybridopt.gradients.parameter_shift import ParameterShift
 
@@ -98,9 +100,8 @@ class Adjoint(GradientRule):
         if differentiated_again or torch._C._functorch.is_legacy_batchedtensor(cotangent):
             # all rows of a Hessian share the shifted runs, but not the backward run
             return ParameterShift().vjp(evaluation, rows, shared, cotangent, needs)
-        by_rows, by_shared = _Vjp.apply(  # type: ignore[no-untyped-call]
-            rows, shared, cotangent, evaluation, self, needs, memory
-        )
+        run = _Vjp.forward if _is_plain(rows, shared, cotangent) else _Vjp.apply
+        by_rows, by_shared = run(rows, shared, cotangent, evaluation, self, needs, memory)
         return (by_rows if needs[0] else None, by_shared if needs[1] else None)
 
     def jvp(
@@ -193,3 +194,16 @@ class _Vjp(torch.autograd.Function):
         ]
         by_rows, by_shared = zip(*results, strict=True)
         return (torch.stack(by_rows), torch.stack(by_shared)), (0, 0)
+
+
+with_fixed_signature(_Vjp)
+
+
+def _is_plain(*tensors: Tensor) -> bool:
+    """Return True if nothing can differentiate functions of the tensors, or batch them."""
+    functorch = torch._C._functorch
+    return not (
+        torch.is_grad_enabled()
+        or forward_ad._current_level >= 0
+        or any(map(functorch.is_functorch_wrapped_tensor, tensors))
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,6 +58,7 @@ class _Compiled:
     program: CircuitProgram
     readout: Readout
     angles: AngleMap
+    evaluation: CircuitEvaluation
 
 
 class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
@@ -194,10 +195,12 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         """
         x = self._filled(x)
         check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
-        _check_weights("weight", self.weight, len(self.weight_parameters))
+        weight: Tensor = self.weight
+        _check_weights("weight", weight, len(self.weight_parameters))
         angles = self._compiled().angles
-        weight = self.weight.double()
-        samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
+        weight = weight.double()
+        flat = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), self.in_features)
+        samples = flat.double()
         if torch.is_grad_enabled():
             self.__dict__["_last_pass"] = len(samples), x.requires_grad
         equal = self._are_equal(len(samples))
@@ -208,8 +211,8 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         if self.output_shape is not None:
             sums = values.new_zeros(len(samples), self.out_features + 1)
             values = sums.index_add(-1, self.outcome_index, values)[:, :-1]
-        shape = self.output_shape or values.shape[-1:]
-        return values.reshape(*x.shape[:-1], *shape).to(x.dtype)
+        shape = *x.shape[:-1], *(self.output_shape or values.shape[-1:])
+        return (values if values.shape == shape else values.reshape(shape)).to(x.dtype)
 
     def explain(self, batch_size: int | None = None) -> str:
         """Return the plan for a batch and for its gradient; see `RunsCircuits.explain`."""
@@ -315,19 +318,19 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
             placed = place_readout(physical, self.readout, sampled=self.executor.shots is not None)
             program = physical.lower(*given, placed.qubits)
             angles = AngleMap(program, *given, normalize=self.normalize)
-            self._last = _Compiled(self.executor, physical, program, placed.readout, angles)
+            circuits = program, placed.readout, self.executor
+            evaluation = CircuitEvaluation(*circuits, self.gradient, errors=self._errors)
+            parts = physical, program, placed.readout, angles, evaluation
+            self._last = _Compiled(self.executor, *parts)
         return self._last
 
     def _evaluation(self) -> CircuitEvaluation:
         compiled = self._compiled()
-        return CircuitEvaluation(
-            compiled.program,
-            compiled.readout,
-            self.executor,
-            self.gradient,
-            errors=self._errors,
-            training=self.training,
-        )
+        now = compiled.evaluation
+        if now.rule is not self.gradient or now.training is not self.training:
+            now = replace(now, rule=self.gradient, training=self.training)
+            self._last = replace(compiled, evaluation=now)
+        return now
 
     def _are_equal(self, samples: int) -> bool:
         """Return True if one run serves all samples: no angles per sample and no shots."""

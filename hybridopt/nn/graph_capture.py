@@ -35,7 +35,10 @@ def outside_graphs(forward: Forward) -> Forward:
         capture = _capture(inputs)
         if capture is not None:
             refuse_graph(module, capture)
-        with repeatable(getattr(module, "executor", None), inputs):
+        executor = getattr(module, "executor", None)
+        if executor is None or executor.shots is None:  # nothing is drawn
+            return forward(module, *args, **kwargs)
+        with repeatable(executor, inputs):
             return forward(module, *args, **kwargs)
 
     # unlike `torch.compiler.disable`, it imports torch._dynamo in the first call, not here

@@ -69,8 +69,10 @@ def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N ang
     """Reduce angles to at most one period [rad], because large ones would round off shifts."""
     if angles.is_meta or not angles.numel():
         return angles
-    if not is_transformed(angles) and bool((angles.detach().abs() <= PERIOD).all()):
-        return angles
+    if not is_transformed(angles):
+        largest = np.abs(angles.detach().cpu().numpy()).max()  # faster than in torch
+        if largest <= PERIOD:
+            return angles
     beyond = (angles.abs() > PERIOD) & torch.isfinite(angles)
     half = torch.where(beyond, angles / 2, 0.0)
     return torch.where(beyond, 2 * torch.atan2(half.sin(), half.cos()), angles)
@@ -105,9 +107,16 @@ class _Expressions:
         self.functions = tuple(functions)  # angles that are not linear
         tensors = self.constant, self.variables, self.slopes, self.angles
         self._arrays = tuple(tensor.numpy() for tensor in tensors)
+        bare = np.array_equal(columns[2], np.arange(len(expressions))) and not constant.any()
+        self._is_bare = bare and bool((columns[1] == 1).all())  # each angle is one variable
+        self._is_same = self._is_bare and np.array_equal(columns[0], np.arange(len(variables)))
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
+        if self._is_same:
+            return values
         where = values.device
+        if self._is_bare:
+            return values.index_select(-1, self.variables.to(where))
         terms = values.index_select(-1, self.variables.to(where)) * self.slopes.to(where)
         constant = self.constant.to(where).expand(len(values), -1)
         angles = constant.index_add(-1, self.angles.to(where), terms)

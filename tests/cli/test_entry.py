@@ -82,6 +82,7 @@ def test_run_prints_json_and_nothing_else(tmp_path, call):
     assert content["settings"] == {
         "data": "iris", "network": "mlp:4-5-3", "optimizer": "rmsprop", "start_epochs": 2,
         "epochs": 1, "fine_tuning_epochs": 1, "shots": 64, "shots_per_weight": None, "seed": 3,
+            "executor": None,
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from qiskit import QuantumCircuit
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import ArgumentError, ResourceError, UnsupportedError
+from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.devices import checked_device
@@ -26,7 +26,7 @@ from hybridopt.execution.aer.strategies.base import PartialResult
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
-from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
+from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
@@ -216,13 +216,7 @@ class AerExecutor(RandomStream, StateExecutor):
             UnsupportedError: If the device has too few qubits, or the noise has no effect.
             ResourceError: If `max_memory` is too small; the message gives the number of qubits.
         """
-        lowered = "a program, such as hybridopt.circuits.lower(circuit)"
-        _validation.instance("program", program, Program, lowered)
-        kinds = "Expectations((observable, ...)) or Probabilities()"
-        _validation.instance("readout", readout, Readout, kinds)
-        if program.num_qubits == 0:
-            raise ArgumentError("The circuit must have at least 1 qubit (got 0).")
-        readout.check(program)
+        check_readable(program, readout)
         self._strategies.check(program, readout)
 
     def run(self, job: Job) -> Result:

@@ -65,7 +65,7 @@ class ObservableAction:
         """Return lambda for every sample."""
         if not self._is_pauli:
             return np.asarray(weights[:, self._outcome] * states)
-        result = np.zeros_like(states)
+        result = np.asarray((weights @ self._strings.constants)[:, None] * states)
         for flip, which, factors in self._kept or self._terms():
             result += (weights[:, which] @ factors) * self._moved(states, flip)
         return result
@@ -73,7 +73,7 @@ class ObservableAction:
     def values(self, states: States) -> Float64[np.ndarray, "B K"]:
         """Return the expectation values of Pauli sums in normalized states."""
         assert self._is_pauli
-        result = np.zeros((len(states), self._num_outputs))
+        result = np.tile(self._strings.constants, (len(states), 1))  # exact, whatever the norm
         bras = states.conj()
         for flip, which, factors in self._kept or self._terms():
             products = bras * self._moved(states, flip)
@@ -114,7 +114,13 @@ class _Strings:
         coefficients = np.concatenate([one.coeffs.astype(np.complex128) for one in observables])
         # i for each Y, and -1 for each Z that acts before the flip of its qubit
         phases = 1j ** (np.bitwise_count(x & z) % 4) * (1 - 2.0 * (np.bitwise_count(x & z) % 2))
+        # multiples of the identity, per observable
+        is_one = (x | z) == 0
+        count = len(observables)
+        self.constants = np.zeros(count)
+        np.add.at(self.constants, outputs[is_one], coefficients[is_one].real)
         order = np.lexsort((outputs, x))
+        order = order[~is_one[order]]
         self.z, self.outputs = z[order], outputs[order]
         self.factors = (coefficients * phases)[order]
         self._x = x[order]

@@ -17,7 +17,7 @@ from hybridopt.circuits.program import Program, template_of
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import Executor, Lowering
-from hybridopt.execution.job import Job, Stream
+from hybridopt.execution.job import Job, Stream, check_readable
 from hybridopt.execution.primitive.client import Client
 from hybridopt.execution.primitive.effort import Effort
 from hybridopt.execution.primitive.isa_circuits import IsaCircuits
@@ -190,13 +190,7 @@ class PrimitiveExecutor(RandomStream, Executor):
 
     def check(self, program: Program, readout: Readout) -> None:
         """Raise an error if the program or the readout cannot be run; send nothing."""
-        lowered = "a program, such as hybridopt.circuits.lower(circuit)"
-        _validation.instance("program", program, Program, lowered)
-        kinds = "Expectations((observable, ...)) or Probabilities()"
-        _validation.instance("readout", readout, Readout, kinds)
-        if program.num_qubits == 0:
-            raise ArgumentError("The circuit must have at least 1 qubit (got 0).")
-        readout.check(program)
+        check_readable(program, readout)
         self._circuits.check_width(program.num_qubits)
         self._client.check_open()
         if isinstance(readout, Probabilities):

@@ -30,11 +30,10 @@ from hybridopt.circuits.instructions import (
 )
 from hybridopt.circuits.physical import PhysicalCircuit, names_of, physical_circuit
 from hybridopt.circuits.program import GOLDEN, Program, fingerprint_of, template_of
-from hybridopt.errors import UnsupportedError
 from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
-from hybridopt.execution.transpilation import basis_change_for
+from hybridopt.execution.transpilation import basis_change_for, check_width
 
 MOST_CIRCUITS = 256  # that are kept
 REGISTER = "readout"  # classical register of the outcomes
@@ -151,11 +150,7 @@ class IsaCircuits:
 
     def check_width(self, num_qubits: int) -> None:
         """Raise UnsupportedError for more qubits than the device has."""
-        if self.backend is not None and num_qubits > self.backend.num_qubits:
-            raise UnsupportedError(
-                f"The circuit must have at most {self.backend.num_qubits} qubits on {self} "
-                f"(got {num_qubits}). Use fewer qubits, or a larger device."
-            )
+        check_width(num_qubits, self.backend, str(self))
 
     def __str__(self) -> str:
         return "the primitive" if self.backend is None else str(self.backend.name)

@@ -146,7 +146,7 @@ class InPlaceAdjoint:
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs, and keep the states for `vjp` at the same angles."""
-        self._angles = (rows, shared)
+        self._angles = (rows.copy(), shared.copy())
         self._kept = [self._forward(rows, one) for one in shared]
         self._count(len(shared) * len(rows), len(shared))
         outputs = self._readout.num_outputs(self._program)

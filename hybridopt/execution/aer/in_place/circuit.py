@@ -8,7 +8,6 @@ layer. Up to the first such point there is one state only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,39 +24,46 @@ WIDEST_GATE = 4  # qubits; measured: a matrix of more takes longer than Aer's ow
 States = Complex128[np.ndarray, "_ dim"]  # one per row
 
 
-@dataclass(eq=False)
 class PhasesAt:
     """Rotations of one layer in their frames, with an angle for each state."""
 
-    rotations: tuple[Rotation, ...]
-    num_qubits: int
+    def __init__(self, rotations: Sequence[Rotation], num_qubits: int) -> None:
+        self.angles = [rotation.angle for rotation in rotations]
+        places = dict.fromkeys(rotation.qubits for rotation in rotations)
+        single = [(qubit,) for qubit in range(num_qubits)]
+        self._joint = [qubits for qubits in places if len(qubits) > 1]
+        columns = {}  # of the exponents of the basis states of each group of qubits
+        width = 0
+        for qubits in (*single, *self._joint):
+            columns[qubits] = range(width, width + (1 << len(qubits)))
+            width += 1 << len(qubits)
+        self._exponents = np.zeros((len(rotations), width))
+        for row, rotation in zip(self._exponents, rotations, strict=True):
+            row[columns[rotation.qubits]] = rotation.family.eigenvalues
+        self._columns = [slice(c.start, c.stop) for q, c in columns.items() if len(q) > 1]
+        self._shapes = [_axes(qubits, num_qubits) for qubits in self._joint]
+        self._num_qubits = num_qubits
 
     def table(self, angles: Float64[np.ndarray, "cells A"]) -> States:
         """Return the phases of each basis state, for each row of angles [rad]."""
-        qubits: dict[tuple[int, ...], np.ndarray] = {}
-        for rotation in self.rotations:
-            exponents = angles[:, rotation.angle, None] * rotation.family.eigenvalues
-            known = qubits.get(rotation.qubits)
-            qubits[rotation.qubits] = exponents if known is None else known + exponents
-        factors = {places: np.exp(-1j * exponents) for places, exponents in qubits.items()}
-        result = np.ones((len(angles), 1), dtype=np.complex128)
-        for qubit in range(self.num_qubits):
-            own = factors.pop((qubit,), None)
-            if own is None:
-                result = np.concatenate([result, result], axis=1)
-            else:
-                result = (own[:, :, None] * result[:, None, :]).reshape(len(angles), -1)
-        for places, factor in factors.items():
-            self._spread(result, places, factor)
-        return result
+        count, n = len(angles), self._num_qubits
+        factors = np.exp(-1j * (angles[:, self.angles] @ self._exponents))
+        single = factors[:, : 2 * n].reshape(count, n, 2)
+        result = single[:, 0]
+        for qubit in range(1, n):
+            result = (single[:, qubit, :, None] * result[:, None]).reshape(count, -1)
+        for columns, (order, shape) in zip(self._columns, self._shapes, strict=True):
+            cube = factors[:, columns].reshape(count, *(2,) * len(order)).transpose(0, *order)
+            whole = result.reshape(count, *(2,) * n)
+            result = (whole * cube.reshape(count, *shape)).reshape(count, -1)
+        return np.asarray(result)
 
-    def _spread(self, result: States, qubits: tuple[int, ...], factor: np.ndarray) -> None:
-        """Multiply by phases of several qubits."""
-        axes = [self.num_qubits - qubit for qubit in reversed(qubits)]  # axis 0 counts the cells
-        cube = factor.reshape(-1, *(2,) * len(qubits))
-        cube = cube.transpose(0, *(1 + np.argsort(axes)))
-        shape = [len(factor), *(2 if 1 + a in axes else 1 for a in range(self.num_qubits))]
-        result.reshape(-1, *(2,) * self.num_qubits)[:] *= cube.reshape(shape)
+
+def _axes(qubits: tuple[int, ...], num_qubits: int) -> tuple[list[int], list[int]]:
+    """Return order and shape of a table on some qubits, to multiply one on all qubits."""
+    axes = [num_qubits - 1 - qubit for qubit in reversed(qubits)]  # the last axis is qubit 0
+    order = [1 + int(place) for place in np.argsort(axes)]
+    return order, [2 if axis in axes else 1 for axis in range(num_qubits)]
 
 
 class InPlaceCircuit:
@@ -87,8 +93,9 @@ class InPlaceCircuit:
             segments[-1].add(out_of_frame)
             for kept, group in zip((self.shared, self.per_sample), groups, strict=True):
                 if group:
-                    kept[place] = PhasesAt(tuple(group), program.num_qubits)
+                    kept[place] = PhasesAt(group, program.num_qubits)
         self._gates = FusedGates(segments)
+        self._first = self._fixed_start()
 
     @classmethod
     def of(cls, program: CircuitProgram, points: frozenset[int]) -> InPlaceCircuit:
@@ -96,16 +103,26 @@ class InPlaceCircuit:
         return program.derived(("in place", points), lambda: cls(program, points))
 
     def gates(self, shared: Float64[np.ndarray, " O"]) -> list[list[Placed]]:
-        """Return the gates before each point, and after the last one, at shared angles [rad]."""
+        """Return the gates before each point, and after the last one, at shared angles [rad].
+
+        Gates before all angles are left out, as `start` returns the state after them.
+        """
         return self._gates.at(shared)
 
     def start(self, rows: Float64[np.ndarray, "B R"]) -> States:
         """Return the first state of each sample, or the one that all samples share."""
+        if self._first is not None:
+            return self._first
+        assert self.program.amplitudes is not None
+        return self.program.amplitudes.states(rows, self.program.num_qubits)
+
+    def _fixed_start(self) -> States | None:
+        """Return the state after all gates before the first angle; None for amplitudes."""
         if self.program.amplitudes is not None:
-            return self.program.amplitudes.states(rows, self.program.num_qubits)
+            return None
         state = np.zeros((1, 1 << self.program.num_qubits), dtype=np.complex128)
         state[0, 0] = 1
-        return state
+        return apply(state, self._gates.take_fixed_start())
 
 
 def layers_with_row_angles(program: CircuitProgram) -> frozenset[int]:
@@ -133,23 +150,28 @@ def supports(program: CircuitProgram) -> bool:
 class _Cells:
     """Buffer of states, on which gates act that are the same for all states, as a context."""
 
-    def __init__(self, states: States, *, continues: bool) -> None:
-        self.count = len(states)
-        blocks = 1 << (self.count - 1).bit_length()
+    def __init__(self, states: States, *, continues: bool = False) -> None:
+        blocks = 1 << (len(states) - 1).bit_length()
         self._buffer = np.zeros((blocks, states.shape[1]), dtype=np.complex128)
-        self.states = self._buffer[: self.count]
+        self.states = self._buffer[: len(states)]
         self.states[:] = states
         self._state = BufferedState(self._buffer.reshape(-1), continues=continues)
+        self.has_begun = False
 
     def __enter__(self) -> _Cells:
-        self._state.__enter__()
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._state.__exit__(*raised)
+        if self.has_begun:
+            self._state.__exit__(*raised)
 
-    def apply(self, gates: Sequence[Placed]) -> None:
-        self._state.apply(gates)
+    def apply(self, gates: Sequence[Placed], *, always: bool = False) -> None:
+        """Apply gates; Aer receives the buffer with the first ones, or ``always``."""
+        if not self.has_begun and (gates or always):
+            self._state.__enter__()
+            self.has_begun = True
+        if gates:
+            self._state.apply(gates)
 
 
 def apply(states: States, gates: Sequence[Placed]) -> States:
@@ -167,17 +189,18 @@ def forward(
     states: States, gates: Sequence[Sequence[Placed]], points: Sequence[int], change: Change
 ) -> States:
     """Return the final states; ``gates`` has a segment before each point, and a last one."""
-    segment = 0
+    segment, begun = 0, False
     while True:
-        with _Cells(states, continues=segment > 0) as cells:
-            while segment <= len(points):
-                cells.apply(gates[segment])
-                if segment == len(points):
+        with _Cells(states, continues=begun) as cells:
+            while True:
+                is_last = segment == len(points)
+                cells.apply(gates[segment], always=is_last and not begun)
+                if is_last:
                     return cells.states
                 grown = change(points[segment], cells.states)
                 segment += 1
                 if grown is not None:
-                    states = grown
+                    states, begun = grown, begun or cells.has_begun
                     break
 
 
@@ -189,18 +212,18 @@ def backward(
     ``gates`` has one segment more than points, as in `forward`, or one per point, so that the way
     ends at the first point.
     """
-    segment = len(gates)
+    segment, begun = len(gates), False
     while True:
-        with _Cells(states, continues=segment < len(gates)) as cells:
+        with _Cells(states, continues=begun) as cells:
             while segment:
                 segment -= 1
-                cells.apply(inverse(gates[segment]))
+                cells.apply(inverse(gates[segment]), always=segment == 0 and not begun)
                 place = segment - len(gates) + len(points)
                 if place < 0:
                     return cells.states
                 joined = change(points[place], cells.states)
                 if joined is not None:
-                    states = joined
+                    states, begun = joined, begun or cells.has_begun
                     break
             else:
                 return cells.states

@@ -14,7 +14,7 @@ from qiskit.quantum_info import Operator
 from hybridopt.circuits.steps import FixedGate, Rotation
 from hybridopt.execution.aer.in_place.state import Matrix, Placed
 
-WIDTH = 2  # qubits of a product of gates; measured: of 3 qubits, matrices take longer than gates
+WIDTH = 3  # qubits of a product of gates; measured: 2 to 4 take about as long per circuit
 ROUNDING = 1e-14  # of a product of gates that is the identity
 
 Member = tuple[tuple[int, ...], Matrix | Rotation]  # a rotation stands for its phases
@@ -154,7 +154,8 @@ class FusedGates:
 
     def __init__(self, segments: Sequence[Fuser]) -> None:
         self._template: list[Placed] = []
-        self._ends = []
+        self._ends: list[int] = []
+        self._skipped = 0  # gates that `start` has applied
         forms: dict[tuple[int, int], list[tuple[int, _Factors]]] = {}
         for segment in segments:
             for product in segment.products:
@@ -172,13 +173,22 @@ class FusedGates:
             for some in forms.values()
         ]
 
+    def take_fixed_start(self) -> list[Placed]:
+        """Return the gates of the first segment, and remove them, if none has an angle."""
+        end = self._ends[0]
+        free = {place for alike in self._alike for place in alike.places}
+        if not free.isdisjoint(range(end)):
+            return []
+        self._skipped = end
+        return self._template[:end]
+
     def at(self, angles: Float64[np.ndarray, " A"]) -> list[list[Placed]]:
         """Return the gates of each segment at shared angles [rad]."""
         gates = self._template.copy()
         for alike in self._alike:
             for place, matrix in zip(alike.places, alike.matrices(angles), strict=True):
                 gates[place] = gates[place][0], matrix
-        starts = [0, *self._ends[:-1]]
+        starts = [self._skipped, *self._ends[:-1]]
         return [gates[start:end] for start, end in zip(starts, self._ends, strict=True)]
 
 
