@@ -132,7 +132,7 @@ class _Strings:
     def by_flip(self) -> Iterator[tuple[int, Integers]]:
         """Yield each x with the places of its strings."""
         starts = np.flatnonzero(np.diff(self._x, prepend=-1)).tolist()
-        for begin, end in zip(starts, [*starts[1:], len(self._x)], strict=True):
+        for begin, end in pairwise([*starts, len(self._x)]):
             yield int(self._x[begin]), np.arange(begin, end)
 
 

@@ -17,7 +17,7 @@ from hybridopt.execution.aer.in_place.circuit import (
 )
 from hybridopt.execution.aer.in_place.reading import distributions, exact_outputs
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program
-from hybridopt.execution.aer.strategies.stacked import common_row, stack_in_words
+from hybridopt.execution.aer.strategies.stacked import stack_in_words
 from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import BYTES_PER_CHECKPOINT_AMPLITUDE, Limits
 from hybridopt.execution.random_stream import Sampler
@@ -44,11 +44,13 @@ class InPlace(Strategy):
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run the common row, then the others, in order of their first different layer."""
         program = circuit_program(job)
-        common, first = common_row(program, job.shared)
+        common, first, differing = _common_row(program, job.shared)
         order = np.argsort(first, kind="stable")
-        points = layers_with_row_angles(program).union(_differing(program, job.shared, common))
+        points = layers_with_row_angles(program).union(differing)
         circuit = InPlaceCircuit.of(program, points)
-        size = max(1, AMPLITUDES_OF_A_BRANCH // (len(job.rows) << program.num_qubits))
+        fit = self.limits.max_memory // 4 // BYTES_PER_CHECKPOINT_AMPLITUDE
+        row = len(job.rows) << program.num_qubits
+        size = max(1, min(AMPLITUDES_OF_A_BRANCH, fit) // row)
         changed = order[: np.count_nonzero(first < len(program.layers))]
         branches = [changed[start : start + size] for start in range(0, len(changed), size)]
         starts = {int(first[branch[0]]) for branch in branches}
@@ -140,13 +142,29 @@ class _CommonRow:
         return final.reshape(len(members), rows, -1)
 
 
-def _differing(
-    program: CircuitProgram, shared: Float64[np.ndarray, "S O"], common: Float64[np.ndarray, " O"]
-) -> set[int]:
-    """Return the layers in which a row has other shared angles than the common row."""
-    differ = (shared != common).any(axis=0)
-    return {
-        place
-        for place, layer in enumerate(program.layers)
-        if any(differ[r.angle] for r in layer.rotations if not r.per_sample)
-    }
+def _common_row(
+    program: CircuitProgram, shared: Float64[np.ndarray, "S O"]
+) -> tuple[Float64[np.ndarray, " O"], Int[np.ndarray, " S"], list[int]]:
+    """Return usual angles, the first other layer of each row, and all layers with others.
+
+    If more than half of the rows have one value of an angle, as in tables of shifts, it is the
+    median.
+    """
+    end = len(program.layers)
+    if len(shared) == 1:
+        return shared[0], np.array([end]), []
+    common = shared[0] if len(shared) == 2 else np.sort(shared, axis=0)[len(shared) // 2]
+    layers = program.derived("layers of shared angles", lambda: _layers(program))
+    places = np.where(shared != common, layers, end)
+    differing = layers[(places < end).any(axis=0)]
+    return common, places.min(axis=1, initial=end), np.unique(differing).tolist()
+
+
+def _layers(program: CircuitProgram) -> Int[np.ndarray, " O"]:
+    """Return the layer of each shared angle."""
+    result = np.zeros(program.num_shared_angles, dtype=np.int64)
+    for place, layer in enumerate(program.layers):
+        for rotation in layer.rotations:
+            if not rotation.per_sample:
+                result[rotation.angle] = place
+    return result
