@@ -140,7 +140,7 @@ def run(plan: Plan, device: BackendV2, name: str, level: int, seed: int) -> Iter
     circuit = circuit_of(name)
     angles = angles_of(circuit, plan.samples, seed)
     exact = values_of(circuit, angles, ho.AerExecutor())
-    for correction, shots in product(CORRECTIONS, drawn):
+    for correction, shots in product(CORRECTIONS, plan.shots):
         executor = ho.AerExecutor(
             shots=shots, noise_model=device, seed=seed, readout_mitigation=correction,
             optimization_level=level, seed_transpiler=seed,

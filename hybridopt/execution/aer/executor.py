@@ -381,7 +381,7 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def _check_combination(self) -> None:
         states = self.noise is None and self.method in {"automatic", "statevector"}
-        if self.strategy in {"stacked", "checkpoints"} and not states:
+        if self.strategy in {"in-place", "stacked", "checkpoints"} and not states:
             raise UnsupportedError(
                 "`strategy` must be 'automatic' or 'table' with noise or with another method than "
                 f"'statevector' (got {self.strategy!r}, which needs exact state vectors)."

@@ -49,7 +49,7 @@ from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Probabilities, Readout, Setting
 
-STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
+STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
 WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
@@ -245,7 +245,7 @@ class Strategies:
                 what = f"The circuit has {_count(program.num_qubits, 'qubit')} and checkpoints"
                 self._refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
-        if self.strategy != "automatic":
+        if self.strategy in kinds:
             kind = kinds[self.strategy]
             return kind(self._simulator_of(job, method), self.limits), method, "given by `strategy`"
         kind, reason = self._fastest(job, program)
@@ -254,7 +254,7 @@ class Strategies:
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy for state vectors, and the reason."""
         if self._runs_in_place(program) and InPlace.fits(job, self.limits):
-            return InPlace, "small states need no circuits of Aer"
+            return InPlace, "given by `strategy`"
         if self._reads_states(program, job.readout, job.shots_for(self.shots)):
             return SavedStates, "one state is read faster than many settings"
         work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
@@ -276,12 +276,12 @@ class Strategies:
 
     def _runs_in_place(self, program: CircuitProgram) -> bool:
         exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
-        usual = (self.strategy, self.device, self.precision) == ("automatic", "CPU", "double")
+        usual = (self.strategy, self.device, self.precision) == ("in-place", "CPU", "double")
         return exact and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
-        free = self.strategy == "automatic" and shots is None and self.noise is None
+        free = self.strategy in {"automatic", "in-place"} and shots is None and self.noise is None
         method = self._method_for(program.num_qubits)
         fits = self._largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
         return free and method == "statevector" and readout.reads_states and fits

@@ -80,7 +80,7 @@ def test_numbers_are_those_of_the_executor(shots, aer_calls):
         actual = sampler.run(job(5)).values
         before = len(aer_calls)
         expected = executor.run(job(5)).values
-        assert len(aer_calls) == before + 1
+        assert len(aer_calls) > before
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-14)
     assert sampler.usage == ho.Cost()
     assert sampler.state_dict()["calls"] == executor.state_dict()["calls"]
