@@ -43,7 +43,7 @@ def test_jobs_cover_all_kinds_of_work():
         executor = make()
         executor.check(job.program, job.readout)
         strategies[name] = cutting.work_of(job, executor).strategy
-    assert set(strategies.values()) == {"checkpoints", "measured", "in-place", "shared-ending"}
+    assert set(strategies.values()) == {"checkpoints", "measured", "stacked", "shared-ending"}
 
 
 def test_files(tmp_path):

@@ -71,8 +71,9 @@ class AerExecutor(RandomStream, StateExecutor):
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
-        strategy: Strategy to run jobs, to be set only for timing: ``"automatic"``, ``"stacked"``,
-            ``"checkpoints"`` or ``"table"``. The results are the same.
+        strategy: Strategy to run jobs, for timing: ``"automatic"``, ``"stacked"``,
+            ``"checkpoints"``, ``"table"``, or ``"in-place"``, which applies gates of Aer to numpy
+            buffers up to 2^15 amplitudes, without jobs, by an inner class of Aer.
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.

@@ -42,7 +42,8 @@ def noisy() -> NoiseModel:
 
 
 CASES = [
-    ({}, "Strategy in-place: 3 samples side by side per run, in place"),
+    ({}, "Strategy stacked: 3 samples side by side per run"),
+    ({"strategy": "in-place"}, "Strategy in-place: 3 samples side by side per run, in place"),
     ({"strategy": "stacked"}, "Strategy stacked: 3 samples side by side"),
     ({"strategy": "table"}, "Strategy table: .* Why: given by"),
     ({"strategy": "checkpoints"}, "Strategy checkpoints: .* Why: given by"),
@@ -69,14 +70,16 @@ def test_large_tables_use_checkpoints():
     large = wide_job(14, num_shared=60)
     assert "Strategy checkpoints" in AerExecutor().explain(large)
     assert "Strategy stacked" in AerExecutor().explain(wide_job(16, num_shared=1))
-    assert "Strategy in-place" in AerExecutor().explain(wide_job(14, num_shared=1))
-    assert "Strategy in-place" in AerExecutor().explain(wide_job(4, num_shared=60))
+    in_place = AerExecutor(strategy="in-place")
+    assert "Strategy checkpoints" in in_place.explain(large)
+    assert "Strategy in-place" in in_place.explain(wide_job(14, num_shared=1))
+    assert "Strategy in-place" in in_place.explain(wide_job(4, num_shared=60))
 
 
 def test_circuits_of_aer_are_the_fallback(monkeypatch):
     small = wide_job(4, num_shared=60)
     monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
-    assert "Strategy stacked" in AerExecutor().explain(small)
+    assert "Strategy stacked" in AerExecutor(strategy="in-place").explain(small)
 
 
 def test_programs_with_own_circuits_run_one_by_one():
@@ -192,7 +195,7 @@ def test_explanations_use_the_singular():
     job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
     text = AerExecutor(shots=1).explain(job)
     assert text.startswith("1 setting of 1 qubit on Aer statevector")
-    assert "1 shot per setting. Strategy in-place: 1 sample per run" in text
+    assert "1 shot per setting. Strategy stacked: 1 sample per run" in text
     assert "checkpoints: 1 sample per run" in AerExecutor(strategy="checkpoints").explain(job)
 
 

@@ -55,7 +55,7 @@ def tables_for(program, num_rows=3, num_shared=2):
 
 def check_equal(program, readout, in_place_calls, **options):
     tables = tables_for(program, *options.pop("sizes", (3, 2)))
-    found = results(AerExecutor(), program, readout, tables, **options)
+    found = results(AerExecutor(strategy="in-place"), program, readout, tables, **options)
     assert in_place_calls
     in_place_calls.clear()
     expected = results(AerExecutor(strategy="stacked"), program, readout, tables, **options)
@@ -112,7 +112,7 @@ def test_thousands_of_terms_and_tables_by_qubit(in_place_calls, monkeypatch):
 def test_costs_are_those_of_circuits(in_place_calls):
     family = next(f for f in FAMILIES if f.name == "exchanges")
     program, readout = lower(family.circuit, family.inputs, family.weights), family.observables
-    one, other = AerExecutor(), AerExecutor(strategy="stacked")
+    one, other = AerExecutor(strategy="in-place"), AerExecutor(strategy="stacked")
     for executor in (one, other):
         results(executor, program, Expectations(readout), tables_for(program))
     assert one.usage == other.usage
@@ -122,12 +122,16 @@ def test_costs_are_those_of_circuits(in_place_calls):
 def test_angles_that_changed_are_run_again(in_place_calls, aer_calls):
     program, readout = with_amplitudes(), Expectations((SparsePauliOp("ZXY"),))
     rows, shared = tables_for(program)
-    record = AerExecutor().adjoint(program, readout, BOTH)
+    record = AerExecutor(strategy="in-place").adjoint(program, readout, BOTH)
     record.values(rows, shared)
     rows += 0.3  # in place
     found = record.vjp(rows, shared, np.ones((2, 3, 1)))
     assert sum(aer_calls) == 2 + 4
-    expected = AerExecutor().adjoint(program, readout, BOTH).vjp(rows, shared, np.ones((2, 3, 1)))
+    expected = (
+        AerExecutor(strategy="in-place")
+        .adjoint(program, readout, BOTH)
+        .vjp(rows, shared, np.ones((2, 3, 1)))
+    )
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -155,7 +159,7 @@ def wide_gate():
 def test_other_options_and_gates_use_circuits(options, program, in_place_calls):
     readout = Expectations((SparsePauliOp("Z" * program.num_qubits),))
     tables = tables_for(program, 20)
-    found = results(AerExecutor(**options), program, readout, tables)
+    found = results(AerExecutor(**{"strategy": "in-place"} | options), program, readout, tables)
     assert not in_place_calls
     expected = results(AerExecutor(strategy="stacked"), program, readout, tables)
     for one, other in zip(found, expected, strict=True):
@@ -166,10 +170,10 @@ def test_other_options_and_gates_use_circuits(options, program, in_place_calls):
 
 def test_the_fallback_is_chosen_by_the_check(in_place_calls, monkeypatch):
     program, readout = with_amplitudes(), Expectations((SparsePauliOp("ZXY"),))
-    expected = results(AerExecutor(), program, readout, tables_for(program))
+    expected = results(AerExecutor(strategy="in-place"), program, readout, tables_for(program))
     in_place_calls.clear()
     monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
-    found = results(AerExecutor(), program, readout, tables_for(program))
+    found = results(AerExecutor(strategy="in-place"), program, readout, tables_for(program))
     assert not in_place_calls
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
@@ -178,7 +182,7 @@ def test_the_fallback_is_chosen_by_the_check(in_place_calls, monkeypatch):
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
 def test_executors_are_copied_after_a_run(duplicate):
     program, readout = with_amplitudes(), Expectations((SparsePauliOp("ZXY"),))
-    executor = AerExecutor()
+    executor = AerExecutor(strategy="in-place")
     expected = results(executor, program, readout, tables_for(program))
     found = results(duplicate(executor), program, readout, tables_for(program))
     for one, other in zip(found, expected, strict=True):

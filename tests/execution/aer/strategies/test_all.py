@@ -19,6 +19,7 @@ from tests.execution.jobs import dense, job_of
 
 WAYS = {
     "automatic": {},
+    "in-place": {"strategy": "in-place"},
     "stacked": {"strategy": "stacked"},
     "checkpoints": {"strategy": "checkpoints"},
     "table": {"strategy": "table"},
