@@ -144,7 +144,7 @@ def test_executor_on_a_cluster_has_the_settings_of_the_executor_in_one_process(c
     assert _settings_of(executor) == _settings_of(inner)  # a checkpoint resumes on a cluster
     path = ho.save(entangler(executor=executor), tmp_path / "layer.ho")
     assert client.scheduler.address.encode() not in path.read_bytes()
-    loaded = ho.load(path).executor  # one process continues what a cluster began
+    loaded = ho.load(path).executor  # continues in one process
     assert type(loaded) is ho.AerExecutor
     assert loaded.settings() == inner.settings()
 
