@@ -191,7 +191,7 @@ def circuit(observable):
     ids=["option", "tensor", "inner", "partial", "closure", "noise", "dropout", "observable"],
 )
 def test_options_of_loss_network_and_executor_count(make, tmp_path, monkeypatch):
-    checked = {"adam": CheckedMethod([None], [""], None)}
+    checked = {"adam": CheckedMethod([ho.Budget.parse("1 epochs")], [""], None)}
     monkeypatch.setattr(api, "check_experiment", lambda *_: (ho.load_dataset("iris"), checked))
     monkeypatch.setattr(runner, "make_run", not_made)
     monkeypatch.setattr(ho.Study, "save", lambda study, path: path)
