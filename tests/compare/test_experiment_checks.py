@@ -25,6 +25,7 @@ def without_seed():
 
 
 TURNS = ho.Method("adam", executor=[(AerExecutor(), 3), (NOISY, 1)])
+SAMPLED = ho.Method("adam", executor=[(AerExecutor(), 3), (AerExecutor(shots=5), 1)])
 
 
 def on_noise(text, **options):
@@ -51,7 +52,7 @@ def on_noise(text, **options):
         ({"methods": [GATES], "judge": NOISY}, UnsupportedError, "`judge`.*at most 4 qubits"),
         ({"network": partial(LAYERS, num_qubits=5), "judge": NOISY}, UnsupportedError,
          "`judge`.*at most 4 qubits"),
-        ({"methods": [TURNS], "network": partial(LAYERS, gradient="adjoint"), "budget": 4},
+        ({"methods": [SAMPLED], "network": partial(LAYERS, gradient="adjoint"), "budget": 4},
          UnsupportedError, "adjoint"),
         ({"methods": [TURNS], "network": LAYERS}, ArgumentError, "`budget` must have at least 2"),
         ({"methods": [*on_noise("adam"), *on_noise("adam", name="b")], "network": LAYERS},

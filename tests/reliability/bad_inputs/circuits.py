@@ -201,10 +201,12 @@ CIRCUITS: Bad = {
     UnsupportedError: {
         "CircuitLayer: adjoint with shots": (
             lambda _: layer(gradient="adjoint", executor=ho.AerExecutor(shots=10)),
-            "exact state vectors (got AerExecutor(device='CPU', shots=10,",
+            "with noise (got AerExecutor(device='CPU', shots=10,",
         ),
-        "CircuitLayer: adjoint with noise": (
-            lambda _: layer(gradient="adjoint", executor=ho.AerExecutor(noise_model=noise())),
+        "CircuitLayer: adjoint with noise and shots": (
+            lambda _: layer(
+                gradient="adjoint", executor=ho.AerExecutor(noise_model=noise(), shots=10)
+            ),
             "noise_model=NoiseModel)",
         ),
     },

@@ -32,9 +32,12 @@ from hybridopt.execution.aer.strategies.base import PartialResult, chunks, circu
 from hybridopt.execution.aer.strategies.per_setting import AngleTable, Bindings, bindings
 from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER, Translated
 from hybridopt.execution.job import Job
+from hybridopt.execution.memory_budget import BYTES_PER_COMPLEX
 from hybridopt.execution.random_stream import Sampler
 
 LABEL = "density matrix"
+COPIES_OF_OBSERVABLES = 6  # per output: dense, in its circuit, in Aer and its result, in numpy
+COPIES_OF_STATES = 8
 GATES_PER_RUN = 30  # measured at 4 qubits: a run without gates takes as long as 30 gates
 GAIN = 1.5  # least ratio of the times, as a matrix takes longer to save than probabilities
 
@@ -105,7 +108,10 @@ class SharedEnding(AngleTable):
         program, outputs = circuit_program(job), job.readout.num_outputs(job.program)
         if program.amplitudes is not None or len(job.rows) <= outputs:
             return False
-        if not can_split_errors(self.translation.of(program, job.readout.settings(program))):
+        translated = self.translation.of(program, job.readout.settings(program))
+        matrices = COPIES_OF_OBSERVABLES * outputs + COPIES_OF_STATES
+        needed = matrices * BYTES_PER_COMPLEX << self.doubled_width(translated)
+        if needed > self.limits.max_memory or not can_split_errors(translated):
             return False
         parts = self._halves(job)
         begin = len(parts.beginning.data) + GATES_PER_RUN
