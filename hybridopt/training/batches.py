@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ def part_batches(part: Part, size: int = EVALUATION_BATCH) -> Iterator[Batch]:
 
 
 @dataclass
-class ReadBatches:
+class ReadBatches(ABC):
     """Batches that are read during training and checked before use.
 
     The subclasses read a `DataLoader` or a torch dataset. Samples of weight 0 are left out.
@@ -96,13 +97,13 @@ class ReadBatches:
     _largest: int = field(default=-1, init=False)  # largest label so far
     _kinds: set[object] = field(default_factory=set, init=False)  # of checked batches
 
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of batches per epoch; 0 if it is not known."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self) -> Iterator[object]:
         """Yield the batches of one epoch as they are read."""
-        raise NotImplementedError
 
     def ends_with_one(self) -> bool:
         """Return whether the last batch is known to have one sample."""

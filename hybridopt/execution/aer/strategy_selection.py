@@ -131,7 +131,9 @@ class Strategies:
         job = replace(job, readout=self.mitigated(job.program, job.readout))
         strategy, method, reason = self.choose(job)
         count = len(job.shared) * len(job.rows) * job.readout.num_settings
-        sampling = "exact" if not self.options else f"truncated ({_words(self.options)})"
+        names = [name.removeprefix("matrix_product_state_") for name in self.options]
+        words = ", ".join(map("{} {}".format, names, self.options.values()))
+        sampling = f"truncated ({words})" if words else "exact"
         shots = job.shots_for(self.shots)
         sampling = sampling if shots is None else f"{_count(shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
@@ -232,8 +234,8 @@ class Strategies:
         program = job.program
         if not isinstance(program, CircuitProgram):
             method = "statevector" if self.method == "automatic" else self.method
-            strategy = OneByOne(self._simulator_of(job, method), self.limits)
-            return strategy, method, "the program builds its own circuits"
+            one_by_one = OneByOne(self._simulator_of(job, method), self.limits)
+            return one_by_one, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
@@ -245,10 +247,10 @@ class Strategies:
                 what = f"The circuit has {_count(program.num_qubits, 'qubit')} and checkpoints"
                 self._refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
-        if self.strategy in kinds:
-            kind = kinds[self.strategy]
-            return kind(self._simulator_of(job, method), self.limits), method, "given by `strategy`"
-        kind, reason = self._fastest(job, program)
+        given = self.strategy in kinds
+        kind, reason = (
+            (kinds[self.strategy], "given by `strategy`") if given else self._fastest(job, program)
+        )
         return kind(self._simulator_of(job, method), self.limits), method, reason
 
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
@@ -306,8 +308,7 @@ class Strategies:
         return self._table(job, method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, job: Job, method: str) -> AngleTable:
-        simulator = self._simulator_of(job, method)
-        return AngleTable(simulator, self.limits, self._translation(method))
+        return AngleTable(self._simulator_of(job, method), self.limits, self._translation(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":
@@ -391,12 +392,6 @@ class Strategies:
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))
-
-
-def _words(options: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name.removeprefix('matrix_product_state_')} {value}" for name, value in options.items()
-    )
 
 
 def _count(number: int, thing: str) -> str:

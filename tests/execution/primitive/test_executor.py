@@ -29,7 +29,7 @@ from scipy.stats import chi2
 
 import hybridopt as ho
 from hybridopt.circuits import lower
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
+from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Expectations, Job, Probabilities
 from tests.execution.jobs import dense, rotations_job
 from tests.execution.primitive.configurations import CONFIGURATIONS, SHOTS, manila
@@ -163,7 +163,7 @@ def test_long_registers_are_counted_by_outcome():
 
 @pytest.mark.parametrize("primitive", [StatevectorSampler, StatevectorEstimator])
 def test_cutting_changes_neither_settings_nor_shots(primitive):
-    job = _job()
+    job = small_job()
     effort = {"shots": 500} if primitive is StatevectorSampler else {"precision": 500**-0.5}
     whole, cut = (
         ho.PrimitiveExecutor(primitive(), max_rows=size, seed=1, **effort) for size in (None, 4)
@@ -174,7 +174,7 @@ def test_cutting_changes_neither_settings_nor_shots(primitive):
         assert result.cost == executor.usage == ho.Cost(12, 6000, 12, jobs)
 
 
-def _job(readout=None, *, samples=3, tables=2):
+def small_job(readout=None, *, samples=3, tables=2):
     program = lower(circuit(), X, W, whole=False)
     readout = readout or Expectations(tuple(SparsePauliOp(o) for o in OBSERVABLES))
     angles = np.random.default_rng(3)
@@ -214,7 +214,7 @@ def test_programs_that_bind_their_circuits_have_one_pub_per_row():
 
 def test_constant_observables_send_nothing():
     executor = ho.PrimitiveExecutor(StatevectorSampler(), shots=10)
-    job = _job(Expectations((SparsePauliOp("III", 0.5),)))
+    job = small_job(Expectations((SparsePauliOp("III", 0.5),)))
     result = executor.run(job)
     np.testing.assert_array_equal(result.values, 0.5)
     assert executor.usage == ho.Cost()
@@ -222,7 +222,7 @@ def test_constant_observables_send_nothing():
 
 def test_empty_batches_send_nothing():
     executor = ho.PrimitiveExecutor(StatevectorSampler(), shots=10)
-    assert executor.run(_job(samples=0)).values.shape == (2, 0, 3)
+    assert executor.run(small_job(samples=0)).values.shape == (2, 0, 3)
     assert executor.usage == ho.Cost()
 
 
@@ -328,7 +328,7 @@ def test_mitigation_by_the_estimator_is_named():
     executor = ho.PrimitiveExecutor(estimator)
     assert executor.precision == 4096**-0.5
     for words in ("TREX", "zero-noise extrapolation", "mitigated is not exact"):
-        assert words in executor.explain(_job())
+        assert words in executor.explain(small_job())
     assert "zero-noise extrapolation" in executor.settings()["mitigation"]
     layer = layer_on(executor, observables=["ZII"])
     history = ho.fit(layer, (torch.rand(2, 2), torch.rand(2, 1)), epochs=0)
@@ -350,86 +350,18 @@ def test_a_job_may_set_its_own_effort():
     sampler = ho.PrimitiveExecutor(StatevectorSampler(), shots=10)
     estimator = ho.PrimitiveExecutor(StatevectorEstimator(), precision=0.5)
     for change in ({"shots": 400}, {"precision": 0.05}):
-        job = replace(_job(), **change)
+        job = replace(small_job(), **change)
         for executor in (sampler, estimator):
             result = executor.run(job)
             assert result.cost.shots == 400 * result.cost.settings
             _check_law(result, dense(job))
 
 
-class WrongPrimitive:
-    token = "planted"
-
-    def __repr__(self) -> str:
-        return self.token
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        (None, "NoneType"),
-        (StatevectorSampler, "the class StatevectorSampler"),
-        (AerSimulator(), "Wrap a backend"),
-        (WrongPrimitive(), "WrongPrimitive"),
-    ],
-)
-@pytest.mark.wrong_types
-def test_other_objects_are_refused(given, words):
-    with pytest.raises(ArgumentTypeError, match=f"`primitive` must be.*{words}") as caught:
-        ho.PrimitiveExecutor(given)
-    assert "planted" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("primitive", "options", "name"),
-    [
-        (StatevectorSampler, {"precision": 0.1}, "precision"),
-        (StatevectorEstimator, {"shots": 10}, "shots"),
-        (StatevectorEstimator, {}, "precision"),  # exact values
-        (StatevectorSampler, {"shots": 0}, "shots"),
-        (StatevectorSampler, {"seed": -1}, "seed"),
-        (StatevectorSampler, {"pass_manager": 3}, "pass_manager"),
-        (StatevectorSampler, {"readout_mitigation": "trex"}, "readout_mitigation"),
-    ],
-)
-def test_wrong_arguments_are_refused(primitive, options, name):
-    with pytest.raises(ArgumentError, match=name):
-        ho.PrimitiveExecutor(primitive(), **options)
-
-
-def test_what_a_primitive_cannot_run_is_refused_before_anything_is_sent():
-    sampler = ho.PrimitiveExecutor(BackendSamplerV2(backend=manila()), shots=5)
-    estimator = ho.PrimitiveExecutor(StatevectorEstimator(), precision=0.1)
-    with pytest.raises(UnsupportedError, match="at most 5 qubits on fake_manila"):
-        ho.CircuitLayer(QuantumCircuit(6), executor=sampler)
-    with pytest.raises(UnsupportedError, match="at most 5 qubits on fake_manila"):
-        sampler.check(lower(QuantumCircuit(6)), Probabilities())
-    with pytest.raises(UnsupportedError, match="not probabilities"):
-        layer_on(estimator, observables=None)
-    with pytest.raises(UnsupportedError, match='Use `gradient="parameter-shift"`'):
-        ho.CircuitLayer(circuit(), X, W, OBSERVABLES, sampler, gradient="adjoint")
-    with pytest.raises(UnsupportedError, match="which fake_manila cannot run"):
-        layer_on(sampler, _for_another_device())
-    with pytest.raises(UnsupportedError, match="whole observables"):
-        estimator.check(_job().program, _job().readout.between(0, 1))
-    manager = generate_preset_pass_manager(0, coupling_map=[[0, 1]], basis_gates=["rz", "cx"])
-    narrow = ho.PrimitiveExecutor(StatevectorSampler(), pass_manager=manager)
-    with pytest.raises(CircuitError, match="`pass_manager`"):
-        layer_on(narrow)
-    assert sampler.usage == estimator.usage == ho.Cost()
-
-
-def _for_another_device() -> QuantumCircuit:
-    return generate_preset_pass_manager(
-        0, basis_gates=["u", "cz"], coupling_map=[[0, 2], [2, 1], [2, 0], [1, 2]]
-    ).run(circuit())
-
-
 def test_pickled_executors_continue_their_random_stream():
     executor = ho.PrimitiveExecutor(BackendSamplerV2(backend=AerSimulator()), shots=20, seed=4)
-    executor.run(_job())
+    executor.run(small_job())
     other = pickle.loads(pickle.dumps(executor))
-    np.testing.assert_array_equal(other.run(_job()).values, executor.run(_job()).values)
+    np.testing.assert_array_equal(other.run(small_job()).values, executor.run(small_job()).values)
     assert other.usage == executor.usage
 
 

@@ -26,7 +26,7 @@ from hybridopt.sklearn.base import _restarted
 from tests.execution.primitive import journaled_training
 from tests.execution.primitive.journaled_training import Killed, Outcome, train
 from tests.execution.primitive.service import PlainSampler, Service, TaggedSampler
-from tests.execution.primitive.test_executor import W, X, _job, circuit
+from tests.execution.primitive.test_executor import W, X, circuit, small_job
 
 
 def _killed_and_resumed(folder: Path, sampler: str, place: int) -> tuple[Outcome, list[str]]:
@@ -116,42 +116,42 @@ OTHERS = {
 def test_a_journal_of_another_run_is_refused(tmp_path, name):
     options, change, words = OTHERS[name]
     first = _executor(tmp_path)
-    results = [first.run(_job()) for _ in range(2)]
+    results = [first.run(small_job()) for _ in range(2)]
     del first
     other = _executor(tmp_path, **options)
     with pytest.raises(CheckpointError, match=f"`journal` must belong to this run.*{words}"):
-        other.submit(change(_job()))
+        other.submit(change(small_job()))
     assert other.usage == ho.Cost()
     again = _executor(tmp_path)
     for result in results:
-        np.testing.assert_array_equal(again.run(_job()).values, result.values)
-    again.run(_job())  # goes on
+        np.testing.assert_array_equal(again.run(small_job()).values, result.values)
+    again.run(small_job())  # goes on
 
 
 def test_a_random_seed_is_kept_in_the_journal(tmp_path):
     first = _executor(tmp_path, seed=None)
-    values = first.run(_job()).values
+    values = first.run(small_job()).values
     again = _executor(tmp_path, seed=None)
     assert again.state_dict()["entropy"] == first.state_dict()["entropy"]
-    np.testing.assert_array_equal(again.run(_job()).values, values)
+    np.testing.assert_array_equal(again.run(small_job()).values, values)
 
 
 def test_a_run_continues_from_a_checkpoint(tmp_path):
     first = _executor(tmp_path)
-    values = [first.run(_job()).values for _ in range(2)]
+    values = [first.run(small_job()).values for _ in range(2)]
     state = first.state_dict()
-    values.append(first.run(_job()).values)
+    values.append(first.run(small_job()).values)
     for position, expected in ((1, values[1]), (2, values[2])):
         later = _executor(tmp_path)
         later.load_state_dict({**state, "calls": position})
-        np.testing.assert_array_equal(later.run(_job()).values, expected)
-    later.run(_job())
+        np.testing.assert_array_equal(later.run(small_job()).values, expected)
+    later.run(small_job())
 
 
 def test_a_position_may_be_visited_twice(tmp_path):
     # a line search rewinds the random stream, and evaluates other angles at the same position
     first = _executor(tmp_path, sampler=lambda: TaggedSampler(Service(tmp_path / "service")))
-    jobs = [_job(), _job(samples=2), _job()]
+    jobs = [small_job(), small_job(samples=2), small_job()]
     values = []
     for job in jobs:
         first.load_state_dict({**first.state_dict(), "calls": 0})
@@ -165,11 +165,11 @@ def test_a_position_may_be_visited_twice(tmp_path):
 
 def test_a_journal_belongs_to_one_executor(tmp_path):
     first = _executor(tmp_path)
-    first.run(_job())
+    first.run(small_job())
     second = _executor(tmp_path)
     with pytest.raises(UnsupportedError, match="one executor"):
-        first.run(_job())
-    second.run(_job())
+        first.run(small_job())
+    second.run(small_job())
 
 
 def test_a_copy_continues_in_the_same_journal(tmp_path):
@@ -178,7 +178,7 @@ def test_a_copy_continues_in_the_same_journal(tmp_path):
         service = Service(tmp_path / "service")
         first = _executor(tmp_path / "journal", sampler=lambda: TaggedSampler(service))
         executors = [first, *(_restarted(first, 0) for _ in range(2))]
-        return [one.run(_job()).values for one in executors], executors
+        return [one.run(small_job()).values for one in executors], executors
 
     values, executors = run()
     assert [one.usage.jobs for one in executors] == [1, 1, 1]
@@ -190,11 +190,11 @@ def test_a_copy_continues_in_the_same_journal(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="no fork")
 def test_a_forked_process_is_refused(tmp_path):
     executor = _executor(tmp_path)
-    executor.run(_job())
+    executor.run(small_job())
     child = os.fork()
     if not child:
         try:
-            executor.run(_job())
+            executor.run(small_job())
         except UnsupportedError:
             os._exit(7)
         os._exit(0)
@@ -207,12 +207,12 @@ DAMAGE = {"empty": b"", "cut": b'{"key": "a', "list": b"[1]", "binary": b"\x00\x
 @pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("kind", ["journal.json", "0*.json", "0*.npz"])
 def test_damaged_files_are_named(tmp_path, kind, content):
-    _executor(tmp_path).run(_job())
+    _executor(tmp_path).run(small_job())
     (path,) = tmp_path.glob(kind)
     path.write_bytes(content)
     gc.collect()
     with pytest.raises(CheckpointError, match=path.name):
-        _executor(tmp_path).run(_job())
+        _executor(tmp_path).run(small_job())
 
 
 OTHER = {
@@ -226,12 +226,12 @@ OTHER = {
 
 @pytest.mark.parametrize(("kind", "change"), OTHER.values(), ids=OTHER)
 def test_whole_files_with_another_content_are_named(tmp_path, kind, change):
-    _executor(tmp_path).run(_job())
+    _executor(tmp_path).run(small_job())
     (path,) = tmp_path.glob(kind)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     gc.collect()
     with pytest.raises(CheckpointError, match=path.name):
-        _executor(tmp_path).run(_job())
+        _executor(tmp_path).run(small_job())
 
 
 @pytest.mark.parametrize(
@@ -245,18 +245,18 @@ def test_whole_files_with_another_content_are_named(tmp_path, kind, change):
     ],
 )
 def test_results_with_other_arrays_are_named(tmp_path, change):
-    _executor(tmp_path).run(_job())
+    _executor(tmp_path).run(small_job())
     (path,) = tmp_path.glob("0*.npz")
     with np.load(path) as stored:
         content = {**stored, **change}
     np.savez(path, **{name: array for name, array in content.items() if array is not None})
     gc.collect()
     with pytest.raises(CheckpointError, match=path.name):
-        _executor(tmp_path).run(_job())
+        _executor(tmp_path).run(small_job())
 
 
 def test_jobs_without_a_header_are_refused(tmp_path):
-    _executor(tmp_path).run(_job())
+    _executor(tmp_path).run(small_job())
     (tmp_path / "journal.json").unlink()
     gc.collect()
     with pytest.raises(CheckpointError, match=r"journal.json must be there"):
@@ -264,7 +264,7 @@ def test_jobs_without_a_header_are_refused(tmp_path):
 
 
 def test_a_journal_of_a_later_version_is_refused(tmp_path):
-    _executor(tmp_path).run(_job())
+    _executor(tmp_path).run(small_job())
     header = tmp_path / "journal.json"
     header.write_text(json.dumps({**json.loads(header.read_text()), "version": 2}))
     with pytest.raises(CheckpointError, match="this version"):
@@ -274,7 +274,7 @@ def test_a_journal_of_a_later_version_is_refused(tmp_path):
 def test_the_key_is_added_to_the_tags_of_the_user(tmp_path):
     service = Service(tmp_path / "service")
     sampler = TaggedSampler(service)
-    ho.PrimitiveExecutor(sampler, shots=5, journal=tmp_path / "journal").run(_job())
+    ho.PrimitiveExecutor(sampler, shots=5, journal=tmp_path / "journal").run(small_job())
     (tags,) = (json.loads(path.read_text()) for path in service.folder.glob("*.json"))
     (entry,) = (tmp_path / "journal").glob("0*.json")
     assert tags == ["mine", f"ho-{json.loads(entry.read_text())['key']}"]
@@ -305,7 +305,7 @@ def test_a_process_killed_with_sigkill_continues(tmp_path, uninterrupted, number
 @pytest.mark.slow
 def test_another_process_is_refused_while_the_journal_is_open(tmp_path):
     executor = _executor(tmp_path / "journal")
-    executor.run(_job())
+    executor.run(small_job())
     other = _run(tmp_path, "TaggedSampler")
     assert "must be used by one process at a time" in other.stderr
     assert not PlainSampler(Service(tmp_path / "service"))._accept.__self__.paid

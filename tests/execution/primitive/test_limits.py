@@ -10,7 +10,7 @@ from qiskit.primitives import StatevectorSampler
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, LimitError
 from tests.execution.primitive.service import Service, TaggedSampler
-from tests.execution.primitive.test_executor import W, X, _job, circuit
+from tests.execution.primitive.test_executor import W, X, circuit, small_job
 
 
 @pytest.mark.parametrize(
@@ -24,19 +24,19 @@ from tests.execution.primitive.test_executor import W, X, _job, circuit
 )
 def test_a_limit_refuses_before_anything_is_sent(limits, spent):
     executor = ho.PrimitiveExecutor(StatevectorSampler(), shots=50, **limits)
-    executor.run(_job())
+    executor.run(small_job())
     with pytest.raises(LimitError, match=rf"`{next(iter(limits))}` must be greater"):
-        executor.submit(_job())
+        executor.submit(small_job())
     assert executor.usage == spent
 
 
 def test_seconds_of_the_service_are_limited(tmp_path):
     sampler = TaggedSampler(Service(tmp_path))
     executor = ho.PrimitiveExecutor(sampler, shots=5, max_seconds=4.0)
-    costs = [executor.run(_job()).cost for _ in range(2)]
+    costs = [executor.run(small_job()).cost for _ in range(2)]
     assert [cost.seconds for cost in costs] == [2.5, 2.5]
     with pytest.raises(LimitError, match="`max_seconds`"):
-        executor.run(_job())
+        executor.run(small_job())
     assert executor.usage.seconds == 5.0
 
 

@@ -35,7 +35,7 @@ SEEDED = {
 }
 
 
-def _job(rows: int = 3) -> Job:
+def small_job(rows: int = 3) -> Job:
     """Return a job of equal rows and of two bases, so that shared noise shows in its values."""
     program = lower(circuit(), X, W, whole=False)
     readout = Expectations((SparsePauliOp("IIZ"), SparsePauliOp("IIX"), SparsePauliOp("IZI")))
@@ -52,20 +52,20 @@ def _executor(primitive, **options) -> ho.PrimitiveExecutor:
 @pytest.mark.parametrize("name", SEEDED)
 def test_a_seeded_primitive_never_repeats_its_noise(name):
     executor, again = _executor(SEEDED[name]()), _executor(SEEDED[name]())
-    first, second = (executor.run(_job()).values for _ in range(2))
+    first, second = (executor.run(small_job()).values for _ in range(2))
     assert (first != second).any()
     assert len(np.unique(first[0, :, 0])) > 1  # nor do rows
-    np.testing.assert_array_equal(first, again.run(_job()).values)
-    np.testing.assert_array_equal(second, again.run(_job()).values)
+    np.testing.assert_array_equal(first, again.run(small_job()).values)
+    np.testing.assert_array_equal(second, again.run(small_job()).values)
 
 
 @pytest.mark.parametrize("name", ["StatevectorSampler", "StatevectorEstimator", "Aer's SamplerV2"])
 def test_the_seed_of_the_executor_and_its_position_decide(name):
     one, other, late = (_executor(SEEDED[name](), seed=seed) for seed in (1, 2, 1))
-    values = [one.run(_job()).values for _ in range(2)]
-    assert (values[0] != other.run(_job()).values).any()
+    values = [one.run(small_job()).values for _ in range(2)]
+    assert (values[0] != other.run(small_job()).values).any()
     late.load_state_dict({**late.state_dict(), "calls": 1})
-    np.testing.assert_array_equal(late.run(_job()).values, values[1])
+    np.testing.assert_array_equal(late.run(small_job()).values, values[1])
     assert one.state_dict()["calls"] == 2
 
 
@@ -86,7 +86,7 @@ def test_bases_of_a_seeded_aer_estimator_have_independent_noise():
 def test_the_primitive_of_the_user_is_not_changed():
     primitives = [SEEDED[name]() for name in SEEDED]
     for primitive in primitives:
-        _executor(primitive, seed=5).run(_job(1))
+        _executor(primitive, seed=5).run(small_job(1))
     assert primitives[0].seed == primitives[4].seed == 7
     assert primitives[2].options.seed_simulator == 7
     assert primitives[5].options.run_options == {"seed_simulator": 7}
@@ -98,7 +98,7 @@ def test_devices_with_a_limit_of_circuits_get_a_seed_per_piece():
     backend._max_circuits = 4
     type_with_limit = type("Limited", (AerSimulator,), {"max_circuits": 4})
     executor = _executor(BackendSamplerV2(backend=type_with_limit()), seed=1)
-    values = executor.run(_job(4)).values
+    values = executor.run(small_job(4)).values
     assert executor.usage.jobs == 2  # two rows in two bases each
     assert (values[0, :2] != values[0, 2:]).any()
 

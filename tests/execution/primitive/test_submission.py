@@ -31,7 +31,7 @@ from tests.execution.primitive.service import (
     Service,
     TaggedSampler,
 )
-from tests.execution.primitive.test_executor import _job
+from tests.execution.primitive.test_executor import small_job
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def test_lost_connections_are_repeated_with_pauses(tmp_path, pauses, kind, sampl
     executor = ho.PrimitiveExecutor(sampler(service), shots=5, retrieve=service.job)
     if kind == "send" and sampler is PlainSampler:
         with pytest.warns(UserWarning, match="may be paid twice"):
-            executor.run(_job())
+            executor.run(small_job())
     else:
-        executor.run(_job())
+        executor.run(small_job())
     assert pauses == [1.0, 2.0, 4.0]
     assert service.paid == 1
 
@@ -93,7 +93,7 @@ def test_lost_connections_are_repeated_with_pauses(tmp_path, pauses, kind, sampl
 @pytest.mark.parametrize("sampler", [TaggedSampler, DerivedSampler])
 def test_an_accepted_job_is_found_by_its_tag(tmp_path, pauses, sampler):
     service = Service(tmp_path, Counter({"accepted": 1}))  # accepted, but the answer was lost
-    ho.PrimitiveExecutor(sampler(service), shots=5).run(_job())
+    ho.PrimitiveExecutor(sampler(service), shots=5).run(small_job())
     assert service.paid == 1
 
 
@@ -101,7 +101,7 @@ def test_the_connection_may_not_come_back(tmp_path, pauses):
     service = Service(tmp_path, Counter({"result": 99}))
     executor = ho.PrimitiveExecutor(TaggedSampler(service), shots=5)
     with pytest.raises(ExecutionError, match=r"Job job-0 .* lost 6 times"):
-        executor.run(_job())
+        executor.run(small_job())
     assert len(pauses) == 5
     assert service.paid == 1
 
@@ -113,7 +113,7 @@ def test_failed_jobs_are_not_repeated(tmp_path, pauses, monkeypatch):
         raise RuntimeJobFailureError(f"qubit 3 is missing for {TOKEN}")
 
     executor = ho.PrimitiveExecutor(TaggedSampler(service), shots=5, journal=tmp_path / "journal")
-    pending = executor.submit(_job())
+    pending = executor.submit(small_job())
     monkeypatch.setattr("tests.execution.primitive.service.Job.result", failed)
     with pytest.raises(ExecutionError, match=r"Job job-0 .*qubit 3 is missing.*delete") as caught:
         pending.result()
@@ -127,9 +127,9 @@ def test_secrets_appear_nowhere(tmp_path, pauses, caplog, capsys, kind):
     service = Service(tmp_path / "service", Counter({"result": 99}))
     sampler = kind(service)
     executor = ho.PrimitiveExecutor(sampler, shots=5, journal=tmp_path / "journal")
-    texts = [repr(executor), executor.explain(_job()), str(executor.state_dict())]
+    texts = [repr(executor), executor.explain(small_job()), str(executor.state_dict())]
     with caplog.at_level(logging.DEBUG), pytest.raises(ExecutionError) as caught:
-        executor.run(_job())
+        executor.run(small_job())
     texts += ["".join(traceback.format_exception(caught.value)), caplog.text, *capsys.readouterr()]
     for attempt in (lambda: pickle.dumps(executor), lambda: ho.PrimitiveExecutor(service)):
         with pytest.raises(HybridOptError) as refused:
@@ -150,7 +150,7 @@ def test_secrets_of_classes_are_hidden():
             raise ValueError(f"{self.api_key} is not known")
 
     with pytest.raises(ExecutionError, match=r"ValueError: \*\*\* is not known"):
-        ho.PrimitiveExecutor(Sampler(), shots=5).run(_job())
+        ho.PrimitiveExecutor(Sampler(), shots=5).run(small_job())
 
 
 def test_secrets_are_recognized_by_their_form():
@@ -176,7 +176,7 @@ def test_closed_sessions_are_refused_with_the_remedy(tmp_path, when):
         service.accept = refuse
         executor = ho.PrimitiveExecutor(sampler, shots=5)
     with pytest.raises(DeviceError, match=r"Session|SimpleNamespace.*Open a new"):
-        executor.run(_job())
+        executor.run(small_job())
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_wrong_results_are_refused(data, words):
             return SimpleNamespace(job_id="1", result=lambda: PrimitiveResult(results))
 
     with pytest.raises(ExecutionError, match=words):
-        ho.PrimitiveExecutor(Wrong(), shots=5).run(_job())
+        ho.PrimitiveExecutor(Wrong(), shots=5).run(small_job())
 
 
 def test_errors_of_local_primitives_keep_their_cause():
@@ -202,7 +202,7 @@ def test_errors_of_local_primitives_keep_their_cause():
             raise ValueError("no such gate")
 
     with pytest.raises(ExecutionError, match="no such gate") as caught:
-        ho.PrimitiveExecutor(Broken(), shots=5).run(_job())
+        ho.PrimitiveExecutor(Broken(), shots=5).run(small_job())
     assert isinstance(caught.value.__cause__, ValueError)
 
 

@@ -18,8 +18,8 @@ from hybridopt.circuits.steps import Rotation, frame_changes
 from hybridopt.execution.aer.in_place.fusion import FusedGates, Fuser, inverse
 from hybridopt.execution.aer.in_place.state import BufferedState, Placed
 
-AMPLITUDES_IN_PLACE = 1 << 15  # measured: larger stacks are faster with Aer's threads and fusion
-WIDEST_GATE = 4  # qubits; measured: a matrix of more takes longer than Aer's own gate
+AMPLITUDES_IN_PLACE = 1 << 15  # 2.4 times faster than circuits here; larger ones are not measured
+WIDEST_GATE = 4  # qubits of a matrix; wider gates run as circuits of Aer
 
 States = Complex128[np.ndarray, "_ dim"]  # one per row
 

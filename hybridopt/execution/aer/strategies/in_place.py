@@ -24,7 +24,7 @@ from hybridopt.execution.random_stream import Sampler
 
 # In larger tables, cores that each run one row are faster than one core in place.
 AMPLITUDES_OF_A_TABLE = 1 << 18
-AMPLITUDES_OF_A_BRANCH = 1 << 15  # measured: fewer, larger branches waste gates, but less calls
+AMPLITUDES_OF_A_BRANCH = 1 << 15  # fewer, larger branches waste gates, but need fewer calls
 
 
 class InPlace(Strategy):
