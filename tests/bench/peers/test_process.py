@@ -72,7 +72,8 @@ def test_calls_run_in_the_process_with_its_packages_and_threads(worker):
     assert result[:2] == (("a", 2, "p"), 7)
     assert result[2].tolist() == [0, 1, 2]
     assert result[3] == "3"
-    assert wall >= 0.05 <= cpu
+    assert wall > 0
+    assert cpu >= 0.05
     assert worker.call("gradient", 1, 0, None)[0][0] == ("a", 2, "q")
     assert "only_here" not in sys.modules
 
