@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
 
 from qiskit import QuantumCircuit
 
-from hybridopt import _validation
 from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without_boxes
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
-from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
-from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.errors import UnsupportedError
+from hybridopt.execution.aer.capacity import Capacity, in_words
 from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
 from hybridopt.execution.aer.density_adjoint.reading import compiled
 from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCircuit
@@ -41,21 +39,17 @@ from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import (
     BYTES_PER_CHECKPOINT_AMPLITUDE,
     BYTES_PER_READ_STATE,
-    BYTES_PER_STRING,
-    STRINGS_OF_SMALL_SUMS,
     Limits,
 )
 from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
-from hybridopt.execution.readout import Expectations, Probabilities, Readout, Setting
+from hybridopt.execution.readout import Expectations, Readout, Setting
 
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
 WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
-BYTES_PER_OUTCOME = 256  # measured: probabilities of a matrix product state, with copies
 KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
-WIDEST_REGISTER = 63  # qubits of outcomes, which Aer stores in 64 bits
 
 
 @dataclass
@@ -83,6 +77,11 @@ class Strategies:
             return readout
         translation = self._translation(self._method_for(program.num_qubits))
         return translation.mitigated(program, readout, self.mitigation)
+
+    @property
+    def capacity(self) -> Capacity:
+        """Largest circuits and readouts that fit into memory."""
+        return Capacity(self.limits.max_memory)
 
     @property
     def usage(self) -> Cost:
@@ -135,7 +134,7 @@ class Strategies:
         words = ", ".join(map("{} {}".format, names, self.options.values()))
         sampling = f"truncated ({words})" if words else "exact"
         shots = job.shots_for(self.shots)
-        sampling = sampling if shots is None else f"{_count(shots, 'shot')} per setting"
+        sampling = sampling if shots is None else f"{in_words(shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         if self.mitigation is not None:
             noise += (
@@ -143,7 +142,7 @@ class Strategies:
                 f"variance per shot is at most {job.readout.variance_bound:.3g} instead of 1)"
             )
         return (
-            f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
+            f"{in_words(count, 'setting')} of {in_words(job.program.num_qubits, 'qubit')} on Aer "
             f"{method} ({self.device}, {self.precision} precision), {sampling}{noise}. Strategy "
             f"{strategy.name}: {strategy.explain(job)}. Why: {reason}."
         )
@@ -162,7 +161,7 @@ class Strategies:
         )
         every = ", ".join(f"{count} {where}" for where, count in sorted(counts.items()))
         qubits = ", ".join(map(str, placed.device_qubits))
-        total = _count(counts.total(), "two-qubit gate")
+        total = in_words(counts.total(), "two-qubit gate")
         return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
 
     def check(self, program: Program, readout: Readout, shots: int | None = None) -> None:
@@ -183,51 +182,11 @@ class Strategies:
         readout = self.mitigated(program, readout)
         if self.mitigation is not None:
             readout.settings(program)  # raises for qubits without a confusion matrix
-        self._check_width(program, readout, method)
-        self._check_strings(program, readout, self.shots if shots is None else shots)
-
-    def _check_strings(self, program: CircuitProgram, readout: Readout, shots: int | None) -> None:
-        """Refuse more Pauli strings than can be grouped within the memory."""
-        if isinstance(readout, Probabilities) or self._reads_states(program, readout, shots):
-            return
-        count = len(readout.strings)
-        needed = count * BYTES_PER_STRING
-        if count > STRINGS_OF_SMALL_SUMS and needed > self.limits.max_memory:
-            raise ResourceError(
-                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} to "
-                f"group {count} Pauli strings by their measurement bases (got "
-                f"{_validation.memory_text(self.limits.max_memory)}). Raise it, read fewer "
-                "strings, or use exact state vectors, which need no groups."
-            )
-
-    def _check_width(self, program: Program, readout: Readout, method: str) -> None:
-        fits: float = self._largest(4 if method == "density_matrix" else 2)
-        if method == "matrix_product_state":
-            fits = WIDEST_REGISTER if isinstance(readout, Probabilities) else math.inf
-        if program.num_qubits > fits:
-            way_out = (
-                "Give `shots` to simulate trajectories, raise `max_memory`, or use fewer qubits."
-                if method == "density_matrix" and self.method == "automatic"
-                else "Raise `max_memory`, or use fewer qubits."
-            )
-            self._refuse(
-                f"The circuit has {_count(program.num_qubits, 'qubit')}", method, fits, way_out
-            )
-        if isinstance(readout, Probabilities) and method == "matrix_product_state":
-            # entanglement limits the size of the state, but not that of its probabilities
-            read = len(readout.settings(program)[0].qubits)
-            fits = self._largest(2, BYTES_PER_OUTCOME)
-            if read > fits:
-                given = f", {len(readout.given)} of them given" if readout.given else ""
-                what = f"The readout has probabilities of {_count(read, 'qubit')}{given}"
-                self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
-
-    def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
-        number = f"at most {fits} fit" if fits else "not even one fits"
-        raise ResourceError(
-            f"{what}, but with method {method} and `max_memory` of "
-            f"{_validation.memory_text(self.limits.max_memory)}, {number}. {way_out}"
-        )
+        automatic = self.method == "automatic"
+        self.capacity.check_width(program, readout, method, is_automatic=automatic)
+        shots = self.shots if shots is None else shots
+        if isinstance(readout, Expectations) and not self._reads_states(program, readout, shots):
+            self.capacity.check_strings(readout)
 
     def choose(self, job: Job) -> tuple[Strategy, str, str]:
         """Return the strategy, the method of Aer, and the reason."""
@@ -242,10 +201,10 @@ class Strategies:
         if self.strategy == "table":
             return self._table(job, method), method, "given by `strategy`"
         if self.strategy == "checkpoints":
-            fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE)
+            fits = self.capacity.largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE)
             if program.num_qubits > fits:
-                what = f"The circuit has {_count(program.num_qubits, 'qubit')} and checkpoints"
-                self._refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
+                what = f"The circuit has {in_words(program.num_qubits, 'qubit')} and checkpoints"
+                self.capacity.refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
         given = self.strategy in kinds
         kind, reason = (
@@ -260,7 +219,7 @@ class Strategies:
         if self._reads_states(program, job.readout, job.shots_for(self.shots)):
             return SavedStates, "one state is read faster than many settings"
         work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
-        fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
+        fits = self.capacity.largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
         if len(job.shared) == 1:
             return Stacked, "there is one set of shared angles"
         if work > WORK_WORTH_CHECKPOINTS and fits:
@@ -285,7 +244,7 @@ class Strategies:
         """Return True if exact values are read from saved states, without groups of strings."""
         free = self.strategy in {"automatic", "in-place"} and shots is None and self.noise is None
         method = self._method_for(program.num_qubits)
-        fits = self._largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
+        fits = self.capacity.largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
         return free and method == "statevector" and readout.reads_states and fits
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
@@ -315,13 +274,8 @@ class Strategies:
             return self.method
         if self.noise is None:
             return "statevector"
-        fits = num_qubits <= self._largest(4)
+        fits = num_qubits <= self.capacity.largest(4)
         return "density_matrix" if fits or self.shots is None else "statevector"
-
-    def _largest(self, base: int, bytes_each: int = BYTES_PER_STATE_AMPLITUDE) -> int:
-        """Return the largest n for which ``base ** n`` amplitudes fit."""
-        amplitudes = max(1, self.limits.max_memory // bytes_each)
-        return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
 
     def _check_bound_program(self, program: Program, readout: Readout) -> None:
         if self.noise is not None:
@@ -335,15 +289,8 @@ class Strategies:
                 "`method` must be 'statevector' for a circuit of one instruction (got "
                 f'{method!r}). For the memory bridge, `synthesis="gates"` allows other methods.'
             )
-        needed = program.working_memory()
-        if needed > self.limits.max_memory:
-            raise ResourceError(
-                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for a "
-                f"circuit of {program.num_qubits} qubits (got "
-                f"{_validation.memory_text(self.limits.max_memory)}). Raise it, or use a circuit "
-                "of fewer qubits."
-            )
-        self._check_width(program, readout, method)
+        self.capacity.check_working_memory(program)
+        self.capacity.check_width(program, readout, method, is_automatic=False)
 
     def simulator(self, method: str) -> Simulator:
         """Return the simulator of a method of Aer."""
@@ -392,7 +339,3 @@ class Strategies:
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
