@@ -46,13 +46,15 @@ NO_INVERSE = frozenset({"csx"})  # gates of the method whose inverses it lacks
 class _ForwardStates:
     """States of one sample that the backward run needs."""
 
-    final: list[Tensor]
+    final: AerState
     layers: dict[int, list[Tensor]]  # before the rotations of each layer with derivatives
 
     @property
     def nbytes(self) -> int:
         """Memory of all tensors."""
-        return sum(tensor.nbytes for one in (self.final, *self.layers.values()) for tensor in one)
+        pairs = (part for pair in self.final[0] for part in pair)
+        tensors = (tensor for one in self.layers.values() for tensor in one)
+        return sum(array.nbytes for array in (*pairs, *tensors))
 
 
 class ProductStateAdjoint(ForwardRecord):
@@ -224,16 +226,15 @@ class ProductStateAdjoint(ForwardRecord):
 
     def _states(self, data: Data) -> _ForwardStates:
         layers = {place: tensors_of(data[label(place)]) for place in self._circuits.wanted}
-        states = _ForwardStates(tensors_of(data[FINAL]), layers)
+        states = _ForwardStates(data[FINAL], layers)
         self._circuits.bytes_of_states = max(self._circuits.bytes_of_states, states.nbytes)
         return states
 
 
 def _from(start: AerState, circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return a circuit that begins in a state."""
-    result = circuit.copy_empty_like()
+    """Return a copy of a backward circuit that begins in a state."""
+    result = circuit.copy()
     # Qiskit's own instruction checks every tensor
     instruction = Instruction("set_matrix_product_state", circuit.num_qubits, 0, [start])
-    result.append(instruction, range(circuit.num_qubits), copy=False)
-    result.data.extend(circuit.data)
+    result.data[0] = result.data[0].replace(operation=instruction)
     return result

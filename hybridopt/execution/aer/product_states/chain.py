@@ -23,28 +23,33 @@ Environment = Complex128[np.ndarray, "_ _ _"]  # contraction of one side: operat
 
 
 def tensors_of(saved: AerState) -> list[Tensor]:
-    """Return the tensors of a state that Aer saved."""
-    gammas = [np.stack([np.asarray(part) for part in pair], axis=1) for pair in saved[0]]
-    weights = [np.asarray(one) for one in saved[1]]
-    weighted = [gamma * weight for gamma, weight in zip(gammas, weights, strict=False)]
-    return [one.astype(np.complex128, copy=False) for one in (*weighted, gammas[-1])]
+    """Return the tensors of a state in the form of Aer."""
+    gammas = [np.array(pair, dtype=np.complex128).transpose(1, 0, 2) for pair in saved[0]]
+    weighted = [gamma * weight for gamma, weight in zip(gammas, saved[1], strict=False)]
+    return [*weighted, gammas[-1]]
 
 
 def applied(
-    operator: ChainOperator, state: Sequence[Tensor], truncation: float
+    operator: ChainOperator, state: AerState, truncation: float
 ) -> tuple[AerState | None, float]:
     """Return an operator times a state, normalized and in the form of Aer, and its norm.
 
     Args:
         operator: Operator on the qubits of the state.
-        state: Tensors of a state.
+        state: State of norm 1.
         truncation: Largest sum of squared Schmidt coefficients that each cut drops, as in Aer.
     """
-    tensors, bond = list(state), 1
+    if operator.is_string:  # local unitaries keep Vidal's form
+        gammas, norm = list(state[0]), 1.0
+        for qubit, core in operator.cores.items():
+            matrix, (zero, one) = core[0, :, :, 0], gammas[qubit]
+            size = float(np.linalg.norm(matrix[0]))
+            (a, b), (c, d) = matrix / size
+            gammas[qubit], norm = (a * zero + b * one, c * zero + d * one), norm * size
+        return (gammas, list(state[1])), norm
+    tensors, bond = tensors_of(state), 1
     for qubit in range(operator.first, operator.last + 1):
-        core = operator.cores.get(qubit)
-        if core is None:
-            core = np.einsum("wv,st->wstv", np.eye(bond), np.eye(2))
+        core = operator.cores.get(qubit, np.einsum("wv,st->wstv", np.eye(bond), np.eye(2)))
         bond = core.shape[-1]
         product = np.einsum("wstv,atb->wasvb", core, tensors[qubit])
         shape = product.shape

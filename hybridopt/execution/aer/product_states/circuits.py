@@ -105,6 +105,7 @@ class SweptCircuits:
         It has the inverse of each gate of the forward circuit, so that phases are the same.
         """
         circuit, first = QuantumCircuit(self._program.num_qubits), min(self.wanted)
+        circuit.barrier()  # in place of the instruction that sets the first state
         for place in reversed(range(first, len(self._parts))):
             fixed, rotations = self._parts[place]
             circuit.compose(rotations.inverse(), inplace=True, copy=False)

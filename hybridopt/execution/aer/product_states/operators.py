@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Complex128, Float64, Int
+from jaxtyping import Complex128, Float64
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Operator, SparsePauliOp
 
@@ -34,6 +35,7 @@ class ChainOperator:
     """Operator with one core per qubit on which it acts; the identity on all others."""
 
     cores: dict[int, Core]  # by qubit, in ascending order
+    is_string: bool = False  # whether it is a multiple of a Pauli string
 
     @property
     def first(self) -> int:
@@ -74,7 +76,10 @@ def weighted_sum(
     if not weights.any():
         return None
     if isinstance(readout, Expectations):
-        return _sum_of_strings(readout.observables, weights)
+        kept = program.derived("sums of strings", WeakKeyDictionary[Readout, StringSums])
+        if readout not in kept:
+            kept[readout] = StringSums(readout.observables)
+        return kept[readout](weights)
     qubits = list(readout.qubits or range(program.num_qubits))
     axes = [len(qubits) - 1 - place for place in np.argsort(qubits).tolist()]
     train = tensor_train(weights.astype(np.complex128).reshape((2,) * len(qubits)).transpose(axes))
@@ -94,44 +99,57 @@ def tensor_train(table: Complex128[np.ndarray, "*d"]) -> list[Complex128[np.ndar
     return [*train, rest.reshape(left, table.shape[-1], 1)]
 
 
-def _sum_of_strings(
-    observables: Sequence[SparsePauliOp], weights: Float64[np.ndarray, " K"]
-) -> ChainOperator | None:
-    used = [(one, w) for one, w in zip(observables, weights, strict=True) if w]
-    letters = np.concatenate([one.paulis.x + 2 * one.paulis.z for one, _ in used]).astype(np.int64)
-    coefficients = np.concatenate([w * one.coeffs for one, w in used])
-    acts = letters.any(axis=1)  # the identity has no derivative
-    letters, coefficients = letters[acts], coefficients[acts]
-    qubits = np.flatnonzero(letters.any(axis=0)).tolist()
-    if not qubits or not coefficients.any():
-        return None
-    strings, place = np.unique(letters[:, qubits], axis=0, return_inverse=True)
-    summed = np.zeros(len(strings), dtype=np.complex128)
-    np.add.at(summed, place.ravel(), coefficients)
-    train = _train_of_strings(strings, summed)
-    return ChainOperator({q: _core(one, PAULIS) for q, one in zip(qubits, train, strict=True)})
+class StringSums:
+    """Sums of the Pauli strings of some observables, which differ by their coefficients only."""
 
+    def __init__(self, observables: Sequence[SparsePauliOp]) -> None:
+        letters = np.concatenate([one.paulis.x + 2 * one.paulis.z for one in observables])
+        outputs = np.repeat(np.arange(len(observables)), list(map(len, observables)))
+        coefficients = np.concatenate([one.coeffs for one in observables])
+        acts = letters.any(axis=1)  # the identity has no derivative
+        letters, self._outputs, self._coefficients = (
+            letters[acts],
+            outputs[acts],
+            coefficients[acts],
+        )
+        self._qubits = np.flatnonzero(letters.any(axis=0)).tolist()
+        endings, place = np.unique(letters[:, self._qubits], axis=0, return_inverse=True)
+        self._string, self._count = place.ravel(), len(endings)
+        # per qubit: the letter of each string, the number of its ending, and that of all endings
+        self._steps: list[tuple[np.ndarray, np.ndarray, int]] = []
+        for _ in self._qubits:
+            rest, place = np.unique(endings[:, 1:], axis=0, return_inverse=True)
+            self._steps.append((endings[:, 0], place.ravel(), len(rest)))
+            endings = rest
 
-def _train_of_strings(
-    letters: Int[np.ndarray, "T n"], coefficients: Complex128[np.ndarray, " T"]
-) -> list[Complex128[np.ndarray, "w 4 v"]]:
-    """Return the tensor train of a sum of different strings, without a table of 4^n entries."""
-    train: list[np.ndarray] = []
-    rest = coefficients[None]  # rows: left of the cut; columns: different strings right of it
-    for _ in range(letters.shape[1] - 1):
-        endings, place = np.unique(letters[:, 1:], axis=0, return_inverse=True)
-        joined = np.zeros((4, len(endings), len(rest)), dtype=np.complex128)
-        joined[letters[:, 0], place.ravel()] = rest.T  # all strings differ
-        factor, rest = _split(joined.transpose(2, 0, 1).reshape(-1, len(endings)))
-        train.append(factor.reshape(joined.shape[2], 4, -1))
-        letters = endings
-    last = np.zeros((len(rest), 4, 1), dtype=np.complex128)
-    last[:, letters[:, 0], 0] = rest
-    return [*train, last]
+    def __call__(self, weights: Float64[np.ndarray, " K"]) -> ChainOperator | None:
+        """Return the sum of weights times observables without the identity; None if it is zero."""
+        coefficients = np.zeros(self._count, dtype=np.complex128)
+        np.add.at(coefficients, self._string, weights[self._outputs] * self._coefficients)
+        if not coefficients.any():
+            return None
+        train = self._train(coefficients)
+        pairs = zip(self._qubits, train, strict=True)
+        return ChainOperator({q: _core(one, PAULIS) for q, one in pairs}, self._count == 1)
+
+    def _train(self, coefficients: Complex128[np.ndarray, " T"]) -> list[np.ndarray]:
+        """Return the tensor train of a sum of strings, without a table of 4^n entries."""
+        train: list[np.ndarray] = []
+        rest = coefficients[None]  # rows: left of the cut; columns: different strings right of it
+        for letters, place, count in self._steps:
+            joined = np.zeros((4, count, len(rest)), dtype=np.complex128)
+            joined[letters, place] = rest.T  # all strings differ
+            factor, rest = _split(joined.transpose(2, 0, 1).reshape(-1, count))
+            train.append(factor.reshape(joined.shape[2], 4, -1))
+        train[-1] = train[-1] * rest  # a number
+        return train
 
 
 def _split(matrix: Complex128[np.ndarray, "m n"]) -> tuple[np.ndarray, np.ndarray]:
     """Return two factors of a matrix, with its rank as the inner size."""
+    if matrix.shape[1] == 1:
+        norm = float(np.linalg.norm(matrix))
+        return matrix / norm, np.array([[norm]])
     u, s, vh = np.linalg.svd(matrix, full_matrices=False)
     rank = max(1, int(np.count_nonzero(s > ROUNDING * s[0])))
     return u[:, :rank], s[:rank, None] * vh[:rank]

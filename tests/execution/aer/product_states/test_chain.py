@@ -53,11 +53,12 @@ def test_states_of_aer_are_read():
     assert abs(np.vdot(found, expected)) == pytest.approx(1, abs=1e-12)  # up to a phase
 
 
-def test_products_with_operators_go_back_to_aer():
-    state = tensors_of(saved(circuit_of(1)))
-    operator, matrix = operator_of(*TERMS)
+@pytest.mark.parametrize("terms", [TERMS, [("XIYZI", -0.3)]], ids=["sum", "string"])
+def test_products_with_operators_go_back_to_aer(terms):
+    state = saved(circuit_of(1))
+    operator, matrix = operator_of(*terms)
     product, norm = applied(operator, state, 1e-16)
-    expected = matrix @ dense(state)
+    expected = matrix @ dense(tensors_of(state))
     assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-12)
     start = QuantumCircuit(COUNT)
     start.append(Instruction("set_matrix_product_state", COUNT, 0, [product]), range(COUNT))
@@ -71,7 +72,7 @@ def test_products_with_operators_go_back_to_aer():
 
 
 def test_products_are_truncated_as_in_aer():
-    state = tensors_of(saved(circuit_of(2)))
+    state = saved(circuit_of(2))
     operator, _ = operator_of(*TERMS)
     (_, exact), _ = applied(operator, state, 0.0)
     weights = exact[0] ** 2  # of the cut above qubit 0, which is truncated first
@@ -84,7 +85,7 @@ def test_products_are_truncated_as_in_aer():
 def test_a_product_of_norm_zero_has_no_state():
     program = lower(QuantumCircuit(COUNT))
     other = weighted_sum(program, Probabilities((2,)), np.array([0.0, 1.0]))
-    assert applied(other, tensors_of(saved(QuantumCircuit(COUNT))), 1e-16) == (None, 0.0)
+    assert applied(other, saved(QuantumCircuit(COUNT)), 1e-16) == (None, 0.0)
 
 
 def test_overlaps_are_matrix_elements():
