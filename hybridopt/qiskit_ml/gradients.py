@@ -36,6 +36,7 @@ from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
 from hybridopt.qiskit_ml.sampler import AerSampler
 
+OUTPUTS_PER_CALL = 64  # cotangents of one call; their table has a row per output
 Rows: TypeAlias = Any  # values of parameters: sequences or arrays, of sequences or arrays
 Slopes: TypeAlias = Float64[np.ndarray, "K W"]
 # output of each request, function for the readout of some outputs, result of a request
@@ -120,8 +121,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
     Args:
         executor: Executor of the circuits with the shots and the noise of the gradient; None for
             `AerExecutor()`, which is exact.
-        gradient: ``"parameter-shift"``, ``"adjoint"`` (one backward run per observable),
-            ``"spsa"``, or an instance.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` (one state per observable is taken back, many
+            in one run), ``"spsa"``, or an instance.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
@@ -194,8 +195,8 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         executor: Executor of the circuits with the shots and the noise of the gradient; None for
             `AerExecutor()`, which is exact.
         gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. ``"adjoint"``
-            needs one backward run per outcome. Use it for few measured qubits and many weights, or
-            use `from_qnn`, which does not have this limit.
+            takes one state per outcome back, many in one run. Use it for few measured qubits and
+            many weights, or use `from_qnn`, which needs one state per sample.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
@@ -280,10 +281,9 @@ def _jacobian(
 ) -> Float64[np.ndarray, "N K W"]:
     """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
     # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
-    # outputs and columns. The adjoint rule needs one backward run per output.
-    backward = isinstance(rule, Adjoint)
+    # outputs and columns. The adjoint rule takes each output back, many in one run.
     executor, readout = compiled.executor, placed.readout
-    lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
+    lowered = compiled.lowered(values, placed.qubits, wanted if isinstance(rule, Adjoint) else ())
     executor.check(lowered.program, readout)
     rule.check(lowered.program, readout, executor)
     evaluation = CircuitEvaluation(lowered.program, readout, executor, rule)
@@ -298,9 +298,9 @@ def _jacobian(
             outputs = readout.num_outputs(lowered.program)
             return np.zeros((len(values), outputs, len(wanted)))
         rows, shared = lowered.rows(table), lowered.shared(table)
-        if backward:
+        if isinstance(rule, Adjoint):
             assert by_rows is not None
-            return _backward(evaluation, rows, shared, by_rows).numpy()
+            return _backward(evaluation, rule, rows, shared, by_rows).numpy()
         slopes = by_rows, None if by_shared is None else by_shared[:1]
         along = vmap(
             lambda *tangents: rule.jvp(evaluation, rows, shared, tangents),
@@ -336,18 +336,20 @@ def _slopes(
 
 def _backward(
     evaluation: CircuitEvaluation,
+    rule: Adjoint,
     rows: Float64[Tensor, "N R"],
     shared: Float64[Tensor, "1 O"],
     by_rows: Float64[Tensor, "N R W"],
 ) -> Float64[Tensor, "N K W"]:
     needs = (True, False)
-    memory = evaluation.rule.memory(evaluation, needs)
+    memory = rule.memory(evaluation, needs)
     outputs = evaluation.numbers(rows, shared, memory).shape[-1]
     result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
-    for output in range(outputs):
-        cotangent = torch.zeros(1, len(rows), outputs, dtype=torch.float64)
-        cotangent[..., output] = 1
-        slopes, _ = evaluation.rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
-        assert slopes is not None
-        result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
+    tables = rows.numpy(), shared.numpy()
+    for first in range(0, outputs, OUTPUTS_PER_CALL):
+        some = range(first, min(first + OUTPUTS_PER_CALL, outputs))
+        cotangents = np.zeros((len(some), 1, len(rows), outputs))
+        cotangents[range(len(some)), :, :, some] = 1
+        slopes, _ = memory.vjps(*tables, cotangents)
+        result[:, some] = torch.einsum("enr,nrw->new", torch.from_numpy(slopes), by_rows)
     return result
