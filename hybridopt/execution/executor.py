@@ -120,7 +120,7 @@ class ForwardRecord(ABC):
         return np.stack(by_rows), np.stack(by_shared)
 
     def explain(self) -> str:
-        """Return what is special about both passes in words; empty for state vectors."""
+        """Return peculiarities of both passes in words; empty for state vectors."""
         return ""
 
 

@@ -199,8 +199,9 @@ class _Vjp(torch.autograd.Function):
         if record is not None and _is_constant(*inputs[:3]) and not inputs[0].is_meta:
             tensors = *inputs[:2], inputs[2].movedim(in_dims[2], 0)
             found = record.vjps(*(tensor.cpu().numpy() for tensor in tensors))
-            by_rows, by_shared = (torch.from_numpy(one).to(inputs[0].device) for one in found)
-            return (by_rows, by_shared), (0, 0)
+            device = inputs[0].device
+            of_rows, of_shared = (torch.from_numpy(one).to(device) for one in found)
+            return (of_rows, of_shared), (0, 0)
         results = [
             _Vjp.apply(*entry, *inputs[3:-1], record)  # type: ignore[no-untyped-call]
             for entry in batch_entries(info, in_dims[:3], *inputs[:3])
