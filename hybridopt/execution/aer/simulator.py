@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15  # measured: from here on, fusion to three qubits is faster
 
 _THREADS: list[int] = []  # largest number per call in this process, if it is limited
+_GIVEN = os.environ.get("OMP_NUM_THREADS", "")  # when Aer is loaded, which reads it only then
 
 DISCARDED = re.compile(r"discarded_value=([0-9.eE+-]+)")
 
@@ -180,6 +182,13 @@ def limit_threads(count: int) -> None:
     ``OMP_NUM_THREADS`` has no effect once Aer is loaded.
     """
     _THREADS[:] = [count]
+
+
+def usable_threads() -> int:
+    """Return the largest number of threads of a call of Aer in this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    given = _GIVEN.split(",")[0].strip()  # of the outermost of nested loops
+    return min([cores or 1, *_THREADS, *([int(given)] if given.isdecimal() and int(given) else [])])
 
 
 def _failure(reason: object) -> ExecutionError:
