@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from threading import Lock
@@ -272,8 +271,7 @@ class AerExecutor(RandomStream, StateExecutor):
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
             return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
-        # one run per core; a GPU runs one at a time
-        parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
+        parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
 

@@ -17,6 +17,7 @@ from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.cost import Cost
+from hybridopt.execution.memory_budget import usable_cores
 from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
@@ -113,6 +114,11 @@ class Simulator:
     def usage(self) -> Cost:
         """Cost of all runs."""
         return self.state.tally.cost
+
+    @property
+    def parallel_runs(self) -> int:
+        """Number of runs that execute at the same time: one per core, or one on a GPU."""
+        return 1 if self.device == "GPU" else min([usable_cores(), *_THREADS])
 
     def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
