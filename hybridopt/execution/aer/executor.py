@@ -23,7 +23,6 @@ from hybridopt.execution.aer.simulator import (
     RunRequest,
     as_double,
     side_by_side,
-    usable_threads,
 )
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult
@@ -278,8 +277,7 @@ class AerExecutor(RandomStream, StateExecutor):
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
             return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
-        # one run per core; a GPU runs one at a time
-        parallel_runs = 1 if self.device == "GPU" else usable_threads()
+        parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
 
