@@ -121,7 +121,8 @@ class Adjoint(GradientRule):
         """Return the number of runs in words."""
         return (
             f"adjoint: one forward and one backward run for all {program.num_shared_angles} shared "
-            "angles; second derivatives by parameter shift"
+            "angles, both in place if the forward run above is, and their states fit into memory; "
+            "second derivatives by parameter shift"
         )
 
     def explain_for(self, evaluation: Evaluation) -> str:

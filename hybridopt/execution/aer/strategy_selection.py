@@ -216,8 +216,9 @@ class Strategies:
 
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy for state vectors, and the reason."""
-        if self._runs_in_place(program) and InPlace.fits(job, self.limits):
-            return InPlace, "given by `strategy`"
+        always = self.strategy == InPlace.name
+        if self._runs_in_place(program) and InPlace.fits(job, self.limits, always=always):
+            return InPlace, "given by `strategy`" if always else "it is faster for these states"
         if self._reads_states(program, job.readout, job.shots_for(self.shots)):
             return SavedStates, "one state is read faster than many settings"
         work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
@@ -235,7 +236,9 @@ class Strategies:
         if not self._runs_in_place(program):
             return None
         simulator = self.simulator("statevector")
-        return InPlaceAdjoint(program, readout, needs, self.limits, simulator, lock)
+        always = self.strategy == InPlace.name
+        parts = program, readout, needs, self.limits, simulator, lock
+        return InPlaceAdjoint(*parts, always=always)
 
     def adjoint_of_product_states(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
@@ -249,12 +252,13 @@ class Strategies:
 
     def _runs_in_place(self, program: CircuitProgram) -> bool:
         exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
-        usual = (self.strategy, self.device, self.precision) == ("in-place", "CPU", "double")
-        return exact and usual and supports(program) and is_available()
+        free = self.strategy in {"automatic", InPlace.name}
+        usual = (self.device, self.precision) == ("CPU", "double")
+        return exact and free and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
-        free = self.strategy in {"automatic", "in-place"} and shots is None and self.noise is None
+        free = self.strategy in {"automatic", InPlace.name} and shots is None and self.noise is None
         method = self._method_for(program.num_qubits)
         fits = self.capacity.largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
         return free and method == "statevector" and readout.reads_states and fits
