@@ -197,12 +197,6 @@ class _Vjp(torch.autograd.Function):
         info: Any, in_dims: tuple[Any, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         record = inputs[-1] if in_dims[0] is None and in_dims[1] is None else None
-        if record is not None and _is_constant(*inputs[:3]) and not inputs[0].is_meta:
-            tensors = *inputs[:2], inputs[2].movedim(in_dims[2], 0)
-            found = record.vjps(*(tensor.cpu().numpy() for tensor in tensors))
-            device = inputs[0].device
-            of_rows, of_shared = (torch.from_numpy(one).to(device) for one in found)
-            return (of_rows, of_shared), (0, 0)
         results = [
             _Vjp.apply(*entry, *inputs[3:-1], record)  # type: ignore[no-untyped-call]
             for entry in batch_entries(info, in_dims[:3], *inputs[:3])
@@ -216,12 +210,9 @@ with_fixed_signature(_Vjp)
 
 def _is_plain(*tensors: Tensor) -> bool:
     """Return True if nothing can differentiate functions of the tensors, or batch them."""
-    wrapped = any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
-    return not (torch.is_grad_enabled() or forward_ad._current_level >= 0 or wrapped)
-
-
-def _is_constant(*tensors: Tensor) -> bool:
-    """Return True if no outer transform differentiates or batches the tensors."""
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
-    used = any(tensor.requires_grad or wrapped(tensor) for tensor in tensors)
-    return forward_ad._current_level < 0 and not used
+    functorch = torch._C._functorch
+    return not (
+        torch.is_grad_enabled()
+        or forward_ad._current_level >= 0
+        or any(map(functorch.is_functorch_wrapped_tensor, tensors))
+    )

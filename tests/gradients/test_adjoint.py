@@ -11,7 +11,7 @@ from qiskit.circuit.library import n_local
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import UnsupportedError
 from tests.circuits.families import FAMILIES
-from tests.nn.layers import function_of, layer_of, tensors
+from tests.nn.layers import layer_of, tensors
 
 MEMORIES = (None, 64 << 6, 64 << 8, 64 << 11)  # one part, no kept states, and between
 
@@ -127,27 +127,19 @@ def test_multiples_of_the_identity_are_constants():
     ids=["whole", "parts", "no states", "product states"],
 )
 @pytest.mark.parametrize("name", ["controlled_rotations", "exchanges"])
-def test_jacobians_of_all_outputs_stack_their_backward_runs(name, method, memory):
-    executor = AerExecutor(method=method, max_memory=memory)
+def test_several_cotangents_give_the_rows_of_the_jacobian(name, method, memory):
+    executor = AerExecutor(method=method, max_memory=memory, strategy="automatic")
     layer = layer_of(name, gradient="adjoint", executor=executor)
-    x, weight = (one.detach() for one in tensors(name, 5))
-    found = torch.func.jacrev(function_of(layer), (0, 1))(x, weight)
-    if memory is None and method == "statevector":
-        assert executor.usage.runs == 2  # forward, and back with 15 outputs
-    assert executor.usage.settings == 5 * len(layer.readout.settings(layer.program))
-    expected = torch.func.jacrev(function_of(layer_of(name)), (0, 1))(x, weight)
-    margin = 1e-11 if method == "statevector" else 1e-9
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=margin)
-
-
-def test_several_rows_of_shared_angles_have_several_jacobians():
-    layer = layer_of("controlled_rotations", gradient="adjoint")
-    shift = layer_of("controlled_rotations")
-    x, weight = (one.detach() for one in tensors("controlled_rotations", 2))
-    weights = torch.stack([weight, 0.5 * weight])
-    found, expected = (
-        torch.func.vmap(torch.func.jacrev(function_of(one), 1), (None, 0))(x, weights)
-        for one in (layer, shift)
-    )
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+    generator = np.random.default_rng(3)
+    rows = generator.uniform(-3, 3, (5, layer.program.num_row_angles))
+    shared = generator.uniform(-3, 3, (2, layer.program.num_shared_angles))
+    record = executor.adjoint(layer.program, layer.readout, (True, True))
+    values = record.values(rows, shared)
+    cotangents = generator.normal(size=(4, *values.shape))
+    cotangents[1] = 0
+    found, expected = record.vjps(rows, shared, cotangents), []
+    for cotangent in cotangents:
+        other = AerExecutor().adjoint(layer.program, layer.readout, (True, True))
+        expected.append(other.vjp(rows, shared, cotangent))
+    for one, others in zip(found, zip(*expected, strict=True), strict=True):
+        np.testing.assert_allclose(one, np.stack(others), rtol=0, atol=1e-9 if memory else 1e-8)
