@@ -127,6 +127,8 @@ class AdjointState(ForwardRecord):
         self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
     ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
         """Return derivatives for E cotangents; runs stack lambda of several ones if they fit."""
+        if self.in_place is not None and self.in_place.fits(rows, shared):
+            return self.in_place.vjps(rows, shared, cotangents)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         stacked = sum(len(state.final) for state in self._kept.values()) == len(rows) * len(shared)
         if not (known and stacked and self._circuits.wanted) or self._circuits.to_start:
