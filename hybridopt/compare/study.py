@@ -6,12 +6,13 @@ import os
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import inlined, render
 from hybridopt._plots import Figure, png
+from hybridopt._suggestions import missing_attribute
 from hybridopt.compare import run_store
 from hybridopt.compare.plots import curves_figure, differences_figure
 from hybridopt.compare.recommendation import Recommendation, recommendation
@@ -33,6 +34,11 @@ class Study(Results):
         >>> print(study.table().to_markdown().splitlines()[0].split("|")[1].strip())
         method
     """
+
+    if not TYPE_CHECKING:  # type checkers know the attributes
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
 
     def table(self, *, reach: float | None = None) -> Table:
         """Return a table with one row per method: means and standard deviations over seeds.

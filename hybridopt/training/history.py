@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hybridopt._plots import TEAL, Figure, legend, subplots
+from hybridopt._suggestions import missing_attribute
 from hybridopt.errors import MissingExtraError
 from hybridopt.execution import Cost
 
@@ -153,6 +154,11 @@ class History:
     range_test: RangeTest | None = None
     detail: str = ""
     mitigation: str = ""
+
+    if not TYPE_CHECKING:  # type checkers know the attributes
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
 
     def __len__(self) -> int:
         return len(self.records)

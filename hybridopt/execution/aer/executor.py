@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
@@ -107,6 +108,7 @@ class AerExecutor(RandomStream, StateExecutor):
 
     changeable: ClassVar[frozenset[str]] = frozenset({"device", "max_memory", "seed", "strategy"})
 
+    @explain_arguments
     def __init__(
         self,
         device: str = "CPU",
