@@ -110,8 +110,8 @@ def fit(
             none. None shows it in a terminal and in a notebook.
         checkpoint: Path of a file that is replaced after each epoch. If it exists, training
             continues from it and gives the numbers of an uninterrupted run.
-        device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
-            network. Circuits run on the device of their executor.
+        device: Device of torch modules: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of
+            the network. Circuits run on the device of their executor, `AerExecutor(device=)`.
         clip_grad_norm: Largest 2-norm of the gradient of all parameters in a step, as in
             `torch.nn.utils.clip_grad_norm_`. None for no limit.
         accumulate: Number of batches per step of the optimizer; the gradient is that of the mean
@@ -151,7 +151,7 @@ def fit(
         check_writable(checkpoint)
     _check_rate(lr, optimizer)
     _check_options(optimizer, options)
-    target = checked_device(device)
+    target = checked_device(device, network)
     if target is not None:
         network.to(target)
 
