@@ -12,7 +12,7 @@ from torch import nn
 
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text
-from hybridopt._plots import png
+from hybridopt._plots import png, subplots
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import parsed_options
@@ -155,7 +155,9 @@ def _write(
     target: Path, content: dict[str, Any], network: nn.Module, history: History
 ) -> list[Path]:
     """Write network.pt, history.json, training.png and, for a network in circuits, network.ho."""
-    picture = png(history.plot())
+    figure, axes = subplots(9, 3.4, columns=2)
+    history.plot(axes)
+    picture = png(figure)
     plain = network.decode() if isinstance(network, QuantumNetwork) else network
     state = plain.state_dict()
     return [
