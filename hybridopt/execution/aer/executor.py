@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
@@ -54,7 +55,8 @@ class AerExecutor(RandomStream, StateExecutor):
     (`copy.deepcopy`) is the same executor: all copies share one cost and one random stream.
 
     Args:
-        device: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU if available.
+        device: Device that simulates the circuits: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU
+            if available. Torch's ``"cuda"`` is the GPU. `fit(device=)` moves torch modules only.
         shots: Number of shots per setting; None for exact simulation.
         noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` for its noise, couplings and
             gates. A transpiled circuit runs unchanged, with the noise of its device qubits. Any
@@ -111,9 +113,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     changeable: ClassVar[frozenset[str]] = frozenset({"device", "max_memory", "seed", "strategy"})
 
+    @explain_arguments
     def __init__(
         self,
-        device: str = "CPU",
+        device: object = "CPU",
         *,
         shots: int | None = None,
         noise_model: object | None = None,
