@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Cost
 from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared
@@ -21,6 +23,12 @@ class _Count(Evaluation):
         self.readout = evaluation.readout
         self.executor = evaluation.executor
         self.cells = 0
+
+    def with_program(self, program: CircuitProgram) -> _Count:
+        """Return an evaluation of another program with a count of its own."""
+        counted = copy.copy(self)
+        counted.program, counted.cells = program, 0
+        return counted
 
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         self.cells += len(rows) * len(shared)
