@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.func import vmap
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
@@ -30,6 +32,8 @@ from hybridopt.gradients.shifts import (
     shifts_per_cell,
     terms_of,
 )
+
+SHIFTS_OF_A_PASS = 4  # circuits that cost as much as one forward and one backward run
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class _StateVjp(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         rows, shared, cotangent, ctx.evaluation, ctx.back, _ = inputs
+        ctx.set_materialize_grads(False)  # nothing is run for absent directions
         ctx.save_for_backward(rows, shared, cotangent)
         ctx.save_for_forward(rows, shared, cotangent)
 
@@ -139,7 +144,9 @@ class _StateVjp(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
         def derivative(rows: Tensor, shared: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
             evaluation, angles, back = ctx.evaluation, (rows, shared), ctx.back
-            parts = [_hessian_product(evaluation, angles, weights, tangents[:2], back)]
+            parts: list[Vjp] = [(None, None)]
+            if tangents[0] is not None or tangents[1] is not None:
+                parts = [_hessian_product(evaluation, angles, weights, tangents[:2], back)]
             if tangents[2] is not None:
                 parts.append(back.vjp(evaluation, rows, shared, tangents[2]))
             by_rows, by_shared = (
@@ -154,14 +161,17 @@ class _StateVjp(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[Any, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        evaluation, backward, record = inputs[3:]
-        if in_dims[0] is not None or in_dims[1] is not None:
-            record = None
+        rows, shared, cotangents, evaluation, backward, record = inputs
+        entries = list(batch_entries(info, in_dims[:3], rows, shared, cotangents))
         results = []
-        for entry in batch_entries(info, in_dims[:3], *inputs[:3]):
-            results.append(_StateVjp.apply(*entry, evaluation, backward, record))  # type: ignore[no-untyped-call]
-            if in_dims[0] is None and in_dims[1] is None:  # cotangents share the shifted circuits
-                backward = Backward(backward.needs)
+        if in_dims[0] is None and in_dims[1] is None:
+            shifts = shifts_per_cell(evaluation.program, backward.needs)
+            if shifts <= SHIFTS_OF_A_PASS * len(entries):
+                return _shifted_vjps(evaluation, backward, rows, shared, cotangents, in_dims[2])
+            first = entries.pop(0)  # alone counts the shifts, which all cotangents share
+            results.append(_StateVjp.apply(*first, evaluation, backward, record))  # type: ignore[no-untyped-call]
+            backward = Backward(backward.needs)
+        results += _vjps_at_once(evaluation, backward, entries) if entries else []
         by_rows, by_shared = zip(*results, strict=True)
         return (torch.stack(by_rows), torch.stack(by_shared)), (0, 0)
 
@@ -183,35 +193,83 @@ def _hessian_product(
     :math:`F = \sum_k w_k f_k`. All gradients of all samples run as one batch, which all directions
     share. It is one of a program whose angles are all angles of samples.
     """
-    program, order = evaluation.program.with_angles_per_sample()
+    alone = _PerSample(evaluation)
     rows, shared = angles
-    places = torch.tensor(order, device=rows.device)
-    cells = _cells(rows, shared).index_select(1, places)
+    cells, apart = alone.cells(rows, shared), shared.new_zeros((1, 0))
     pairs = zip(angles, directions, strict=True)
-    given = [torch.zeros_like(table) if one is None else one for table, one in pairs]
-    along = _cells(*given).index_select(1, places)
-    moving = [directions[place >= rows.shape[1]] is not None for place in order]
-    joined, apart = evaluation.with_program(program), shared.new_zeros((1, 0))
+    along = alone.cells(*(torch.zeros_like(t) if one is None else one for t, one in pairs))
+    moving = [directions[column >= rows.shape[1]] is not None for column in alone.order]
     total = torch.zeros_like(cells)
-    back = Backward((True, False), backward.counts_shifts)
-    for terms in terms_of(joined, (cells, apart), 0, moving):
-        moved, table = terms.move((cells, apart), 0)
+    for terms in terms_of(alone.evaluation, (cells, apart), 0, moving):
+        table = terms.move((cells, apart), 0)[1]
         spread = weights.flatten(0, 1).unsqueeze(1).expand(-1, table.shape[1], -1)
-        slopes, _ = back.vjp(joined, *moved, spread.flatten(0, 1).unsqueeze(0))
-        assert slopes is not None
-        total = total + combine(terms.weigh(along), slopes.reshape(table.shape))
-    found = total.index_select(1, torch.argsort(places)).reshape(len(shared), len(rows), -1)
-    by_rows, by_shared = found.tensor_split([rows.shape[1]], dim=-1)
-    needs = backward.needs
-    return (by_rows.sum(0) if needs[0] else None, by_shared.sum(1) if needs[1] else None)
+        found = alone.slopes(table.flatten(0, 1), spread.flatten(0, 1), backward)
+        total = total + combine(terms.weigh(along), found.reshape(table.shape))
+    by_rows, by_shared = alone.parts(total, *angles)
+    return (by_rows if backward.needs[0] else None, by_shared if backward.needs[1] else None)
 
 
-def _cells(rows: Tensor, shared: Tensor) -> Tensor:
-    """Return the angles of each pair of shared row and sample."""
-    of_rows = rows.unsqueeze(0).expand(len(shared), -1, -1)
-    of_shared = shared.unsqueeze(1).expand(-1, len(rows), -1)
-    joined = torch.cat([of_rows, of_shared], dim=-1)
-    return joined.reshape(len(shared) * len(rows), joined.shape[-1])
+def _shifted_vjps(
+    evaluation: Evaluation,
+    backward: Backward,
+    rows: Rows,
+    shared: Shared,
+    cotangents: Tensor,
+    dim: int,
+) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+    """Return vector-Jacobian products, which share the shifted circuits."""
+
+    def one(cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        found = shifted_vjp(evaluation, rows, shared, cotangent, backward.needs)
+        by_rows, by_shared = (
+            torch.zeros_like(table) if part is None else part
+            for part, table in zip(found, (rows, shared), strict=True)
+        )
+        return by_rows, by_shared
+
+    return vmap(one, in_dims=dim)(cotangents), (0, 0)
+
+
+def _vjps_at_once(
+    evaluation: Evaluation, backward: Backward, entries: Sequence[tuple[Tensor, Tensor, Tensor]]
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the vector-Jacobian product of each entry, from one batch of gradients."""
+    alone = _PerSample(evaluation)
+    cells = torch.cat([alone.cells(rows, shared) for rows, shared, _ in entries])
+    weights = torch.cat([cotangent.flatten(0, 1) for *_, cotangent in entries])
+    slopes = alone.slopes(cells, weights, backward).chunk(len(entries))
+    pairs = zip(slopes, entries, strict=True)
+    return [alone.parts(one, rows, shared) for one, (rows, shared, _) in pairs]
+
+
+class _PerSample:
+    """Evaluation of single circuits, whose angles are all angles of their sample."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        program, self.order = evaluation.program.with_angles_per_sample()
+        self.evaluation = evaluation.with_program(program)
+
+    def cells(self, rows: Tensor, shared: Tensor) -> Tensor:
+        """Return the angles of each pair of shared row and sample."""
+        of_rows = rows.unsqueeze(0).expand(len(shared), -1, -1)
+        of_shared = shared.unsqueeze(1).expand(-1, len(rows), -1)
+        joined = torch.cat([of_rows, of_shared], dim=-1)
+        places = torch.tensor(self.order, dtype=torch.long, device=rows.device)
+        return joined.reshape(-1, len(self.order)).index_select(1, places)
+
+    def slopes(self, cells: Tensor, weights: Tensor, backward: Backward) -> Tensor:
+        """Return the gradient of the weighted outputs of each circuit."""
+        run = Backward((True, False), backward.counts_shifts)
+        found, _ = run.vjp(self.evaluation, cells, cells.new_zeros((1, 0)), weights.unsqueeze(0))
+        assert found is not None
+        return found
+
+    def parts(self, of_cells: Tensor, rows: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sums of numbers per angle of each circuit, for rows and for shared angles."""
+        back = torch.argsort(torch.tensor(self.order, dtype=torch.long, device=rows.device))
+        table = of_cells.index_select(1, back).reshape(len(shared), len(rows), -1)
+        by_rows, by_shared = table.tensor_split([rows.shape[1]], dim=-1)
+        return by_rows.sum(0), by_shared.sum(1)
 
 
 def _is_plain(*tensors: Tensor) -> bool:
