@@ -33,7 +33,9 @@ class Adjoint(GradientRule):
     fast for training with exact noise. Errors must not depend on angles.
 
     The cost does not grow with the number of angles. A backward run is not a setting, because
-    hardware cannot run it. Second derivatives are computed with the parameter-shift rule.
+    hardware cannot run it. A second derivative is the parameter-shift rule for this gradient: all
+    shifted gradients run as one batch, two per angle, and all rows of a Hessian share them. So do
+    derivatives of higher order.
 
     References:
         Jones and Gacon, arXiv:2009.02823.
@@ -87,7 +89,7 @@ class Adjoint(GradientRule):
         """Return the number of runs in words."""
         return (
             f"adjoint: one forward and one backward run for all {program.num_shared_angles} shared "
-            "angles; second derivatives by parameter shift"
+            "angles; second derivatives by parameter shifts of this gradient, in one batch"
         )
 
     def explain_for(self, evaluation: Evaluation) -> str:
@@ -99,5 +101,5 @@ class Adjoint(GradientRule):
             f"observables for all {evaluation.program.num_shared_angles} shared angles, in numpy "
             "(CPU, double precision). Aer does not run the backward pass, nor the forward pass, "
             "whose values equal those of Aer to 1e-12. Samples share the gates before and after "
-            "all their angles. Second derivatives by parameter shift"
+            "all their angles. Second derivatives by parameter shifts of this gradient"
         )

@@ -20,6 +20,10 @@ from hybridopt.gradients.state_vjp import Backward, check_states, record_of
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
 SIMULATIONS = ("settings", "sweep")
+PASSES_WITH_NOISE = (  # of the adjoint rule
+    "Both passes, of density matrices and of observables, are computed in numpy (CPU, double "
+    "precision) and not by Aer"
+)
 SWEEP = 'ParameterShift(simulate="sweep")'  # in error messages
 
 
@@ -46,6 +50,15 @@ class ParameterShift(GradientRule):
     A uniformly controlled rotation, read out per value of its index, has commuting generators.
     One common shift then moves all N angles, and :math:`f(\theta + \pi/2) = -f(\theta - \pi/2)`.
     One setting, at `common_shift`, gives the derivatives with respect to all angles.
+
+    With ``simulate="sweep"``, the differences come from a backward run, as in `Adjoint`, and no
+    shifted circuit runs. Gradients agree to rounding errors. Settings are counted as hardware would
+    run them, and runs as they were run. It needs exact states: shots, other methods of simulation
+    and hardware are refused. Single values at shifted angles do not exist then, so the memory
+    bridge refuses it, too. Forward mode and stacks of cotangents run the shifted circuits.
+
+    Attributes:
+        simulate: ``"settings"`` to run every shifted circuit, or ``"sweep"``.
 
     References:
         Schuld et al., Phys. Rev. A 99, 032331 (2019), arXiv:1811.11184;
@@ -128,16 +141,28 @@ class ParameterShift(GradientRule):
     def explain(self, program: CircuitProgram) -> str:
         """Return the number of shifts in words."""
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
+        shifts = (
+            f"{of_shared} shifts for {program.num_shared_angles} shared angles and {of_rows} for "
+            f"{program.num_row_angles - program.num_amplitudes} angles of each "
+            f"sample{_amplitudes_in_words(program)}"
+        )
+        if self.is_swept:
+            return (
+                f"parameter-shift, simulated by a sweep: {shifts}, each counted as a setting, as "
+                "hardware would run it; one forward and one backward run give all differences, "
+                "and no shifted circuit runs. Second derivatives by shifts of these differences, "
+                "in one batch"
+            )
         return (
-            f"parameter-shift: {of_shared} shifts for {program.num_shared_angles} shared angles "
-            f"and {of_rows} for {program.num_row_angles - program.num_amplitudes} angles of each "
-            f"sample{_amplitudes_in_words(program)}, one job for each kind; "
+            f"parameter-shift: {shifts}, one job for each kind; "
             "exact without shots, and differentiable again"
         )
 
     def explain_for(self, evaluation: Evaluation) -> str:
         """Return the number of shifts, and a faster rule if there is one for exact noise."""
         text, executor = self.explain(evaluation.program), evaluation.executor
+        if self.is_swept:
+            return f"{text}. {PASSES_WITH_NOISE}" if executor.has_noise else text
         exact = isinstance(executor, StateExecutor) and executor.holds_states
         if not (exact and executor.has_noise) or evaluation.program.amplitudes is not None:
             return text
