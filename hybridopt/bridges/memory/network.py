@@ -127,6 +127,12 @@ class Memory(AnyNetworkBridge, HasTwin):
                 '`gradient` must be "parameter-shift" for a memory, which reads all derivatives '
                 f'from one shifted setting (got "{gradient.name}").'
             )
+        if gradient.is_swept:
+            raise UnsupportedError(
+                '`gradient` must be "parameter-shift" for a memory (got '
+                'ParameterShift(simulate="sweep"), which gives differences of two settings only). '
+                "A memory reads single shifted settings."
+            )
         layout = ParameterLayout(network)
         return self._network(network, layout, MemoryCircuit(layout, self, executor, gradient))
 

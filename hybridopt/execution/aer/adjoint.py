@@ -76,9 +76,7 @@ class AdjointState(ForwardRecord):
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
-        states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
-        needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
-        keep = needed <= self.executor.max_memory // 2
+        keep = self._can_keep(len(rows) * len(shared))
         at_once = self._limits.settings_at_once(self.program.num_qubits)
         read = self.readout.reads_states or self.readout.num_settings <= at_once
         if not read:  # too many settings for the run that keeps its states
@@ -108,9 +106,10 @@ class AdjointState(ForwardRecord):
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
             found = [state for state in states if state is not None]
-            together = len(found) < len(parts)
-            if together:
-                found, _ = self._forward(samples, shared[s], keep=False, read=False)
+            together = False
+            if len(found) < len(parts):
+                together = not self._can_keep(parts[-1].stop - parts[0].start)
+                found, _ = self._forward(samples, shared[s], keep=not together, read=False)
             weights = [cotangent[s, part] for part in parts]
             slopes = self._back(samples, shared[s], found, weights, together=together)
             for place, rotation, by_sample in slopes:
@@ -121,6 +120,12 @@ class AdjointState(ForwardRecord):
                 else:
                     by_shared[s, rotation.angle] += by_sample.sum()
         return by_rows, by_shared
+
+    def _can_keep(self, states: int) -> bool:
+        """Return whether states of this number of circuits, before all layers, fit into memory."""
+        kept = 2 * states * (len(self._circuits.wanted) + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
+        return needed <= self.executor.max_memory // 2
 
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -280,16 +281,20 @@ class AerExecutor(RandomStream, StateExecutor):
         if self.noise is not None:
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
-            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
+            count = partial(self.count_settings, program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, count)
         if self.method == "matrix_product_state":
             return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
         parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
 
-    def _count_settings(self, count: int) -> None:
+    def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
+        """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""
         with self._lock:
-            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
+            mitigated = self._strategies.mitigated(program, readout)
+            method = "density_matrix" if self.noise else "statevector"
+            self._strategies.simulator(method).state.tally.uncounted[mitigated, None] += circuits
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
