@@ -21,7 +21,7 @@ from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCir
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
 from hybridopt.execution.aer.in_place.circuit import supports
 from hybridopt.execution.aer.in_place.state import is_available
-from hybridopt.execution.aer.simulator import Simulator
+from hybridopt.execution.aer.simulator import Simulator, usable_threads
 from hybridopt.execution.aer.strategies.base import Strategy
 from hybridopt.execution.aer.strategies.in_place import InPlace
 from hybridopt.execution.aer.strategies.per_setting import (
@@ -88,6 +88,11 @@ class Strategies:
         """Cost of all simulators."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
 
+    @property
+    def parallel_runs(self) -> int:
+        """Largest number of runs at one time: one per core, or one on a GPU."""
+        return 1 if self.device == "GPU" else usable_threads()
+
     def start_call(self) -> None:
         """Forget the cost and the requests of the last call."""
         for simulator in self._simulators.values():
@@ -105,21 +110,26 @@ class Strategies:
         known = [weight for weight in weights if weight is not None]
         return sum(known) if known else None
 
-    def parts(self, job: Job) -> list[Job]:
+    def parts(self, job: Job) -> list[tuple[Strategy, Job]]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
-        readouts = job.readout.parts(self.settings_at_once(job))
+        strategy = self.choose(job)[0]
+        size = self._settings_at_once(job, strategy.name)
+        readouts = [job.readout] if size == sys.maxsize else job.readout.parts(size)
         if len(readouts) == 1:
-            return [job]
+            return [(strategy, job)]
         jobs, first = [], job.stream.first_setting if job.stream else 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
             jobs.append(replace(job, readout=readout, stream=stream))
             first += len(readout.settings(job.program))
-        return jobs
+        return [(self.choose(part)[0], part) for part in jobs]
 
     def settings_at_once(self, job: Job) -> int:
         """Return the largest number of settings whose probabilities fit into memory."""
-        name, readout = self.choose(job)[0].name, job.readout
+        return self._settings_at_once(job, self.choose(job)[0].name)
+
+    def _settings_at_once(self, job: Job, name: str) -> int:
+        readout = job.readout
         whole = job.shots is None and isinstance(readout, Expectations) and readout.is_whole
         if name in KEEP_NO_PROBABILITIES or (name == InPlace.name and whole):
             return sys.maxsize
