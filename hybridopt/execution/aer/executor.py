@@ -22,7 +22,7 @@ from hybridopt.execution.aer.devices import checked_device
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
-from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
+from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
@@ -40,7 +40,6 @@ PLAIN_SETTINGS = (
     *("device", "shots", "method", "precision", "seed", "strategy"),
     *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
-TRUNCATION = 1e-16  # default of Aer
 
 
 class AerExecutor(RandomStream, StateExecutor):
@@ -196,9 +195,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors, or density matrices with noise, are available."""
-        method = "statevector" if self.noise is None else "density_matrix"
-        return self.shots is None and self.method in {"automatic", method}
+        """Whether pure states, or density matrices with noise, are available without shots."""
+        pure = {"statevector", "matrix_product_state"}
+        methods = pure if self.noise is None else {"density_matrix"}
+        return self.shots is None and self.method in {"automatic", *methods}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
@@ -259,10 +259,11 @@ class AerExecutor(RandomStream, StateExecutor):
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
-        """Return an evaluation by state vectors, or by density matrices with noise.
+        """Return an evaluation by state vectors or product states, or by density matrices.
 
         Raises:
-            UnsupportedError: If there are shots, or if errors depend on angles.
+            UnsupportedError: If there are shots, if errors depend on angles, or if inputs are
+                amplitudes of a matrix product state.
             ResourceError: If the states of one sample do not fit into `max_memory`.
         """
         if not self.holds_states:
@@ -273,8 +274,10 @@ class AerExecutor(RandomStream, StateExecutor):
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
             return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
+        if self.method == "matrix_product_state":
+            return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        runs = self._strategies.parallel_runs
+        runs = self._strategies.simulator("statevector").parallel_runs
         return AdjointState(program, readout, self, self._evolve, runs, needs, in_place)
 
     def _count_settings(self, count: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.cost import Cost
+from hybridopt.execution.memory_budget import usable_cores
 from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
@@ -28,7 +28,6 @@ AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15  # measured: from here on, fusion to three qubits is faster
 
 _THREADS: list[int] = []  # largest number per call in this process, if it is limited
-_GIVEN = os.environ.get("OMP_NUM_THREADS", "")  # when Aer is loaded, which reads it only then
 
 DISCARDED = re.compile(r"discarded_value=([0-9.eE+-]+)")
 
@@ -116,6 +115,11 @@ class Simulator:
         """Cost of all runs."""
         return self.state.tally.cost
 
+    @property
+    def parallel_runs(self) -> int:
+        """Number of runs that execute at the same time: one per core, or one on a GPU."""
+        return 1 if self.device == "GPU" else usable_threads()
+
     def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
         circuits = [request.circuit for request in requests]
@@ -186,9 +190,7 @@ def limit_threads(count: int) -> None:
 
 def usable_threads() -> int:
     """Return the largest number of threads of a call of Aer in this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    given = _GIVEN.split(",")[0].strip()  # of the outermost of nested loops
-    return min([cores or 1, *_THREADS, *([int(given)] if given.isdecimal() and int(given) else [])])
+    return min([usable_cores(), *_THREADS])
 
 
 def _failure(reason: object) -> ExecutionError:

@@ -21,10 +21,12 @@ from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCir
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
 from hybridopt.execution.aer.in_place.circuit import supports
 from hybridopt.execution.aer.in_place.state import is_available
-from hybridopt.execution.aer.simulator import Simulator, usable_threads
+from hybridopt.execution.aer.product_states.adjoint import ProductStateAdjoint
+from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
 from hybridopt.execution.aer.strategies.in_place import InPlace
 from hybridopt.execution.aer.strategies.per_setting import (
+    WIDEST_DISTRIBUTION,
     AngleTable,
     Measured,
     OneByOne,
@@ -46,9 +48,9 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Readout, Setting
 
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
+TRUNCATION = 1e-16  # default of Aer for matrix product states
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
 KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
 
 
@@ -87,11 +89,6 @@ class Strategies:
     def usage(self) -> Cost:
         """Cost of all simulators."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
-
-    @property
-    def parallel_runs(self) -> int:
-        """Largest number of runs at one time: one per core, or one on a GPU."""
-        return 1 if self.device == "GPU" else usable_threads()
 
     def start_call(self) -> None:
         """Forget the cost and the requests of the last call."""
@@ -247,6 +244,16 @@ class Strategies:
         always = self.strategy == InPlace.name
         parts = program, readout, needs, self.limits, simulator, lock
         return InPlaceAdjoint(*parts, always=always)
+
+    def adjoint_of_product_states(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
+    ) -> ProductStateAdjoint:
+        """Return the adjoint rule for matrix product states, which locks its cost."""
+        method = "matrix_product_state"
+        truncation = self.options.get("matrix_product_state_truncation_threshold", TRUNCATION)
+        assert isinstance(truncation, float)
+        parts = self.limits, self.simulator(method), self._translation(method)
+        return ProductStateAdjoint(program, readout, needs, *parts, lock, truncation)
 
     def _runs_in_place(self, program: CircuitProgram) -> bool:
         exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"

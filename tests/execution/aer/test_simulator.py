@@ -123,7 +123,7 @@ def test_usable_threads_are_limited_by_cores_environment_and_cluster(
     given, cores, limits, expected, monkeypatch
 ):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    monkeypatch.setattr(simulator_module, "_GIVEN", given)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
     monkeypatch.setattr(simulator_module, "_THREADS", limits)
     assert usable_threads() == expected
 
