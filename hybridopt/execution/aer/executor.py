@@ -21,13 +21,9 @@ from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.devices import checked_device
-from hybridopt.execution.aer.simulator import (
-    RunRequest,
-    as_double,
-    side_by_side,
-)
+from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
-from hybridopt.execution.aer.strategies.base import PartialResult
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
@@ -252,8 +248,8 @@ class AerExecutor(RandomStream, StateExecutor):
         elif values.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
-                for part in self._strategies.parts(job):
-                    self._add(part, values, variances)
+                for strategy, part in self._strategies.parts(job):
+                    self._add(strategy, part, values, variances)
                 if variances is not None and job.readout.is_summed:
                     variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
@@ -285,9 +281,9 @@ class AerExecutor(RandomStream, StateExecutor):
             return DensityAdjoint(*parts, needs, self.max_memory, count)
         if self.method == "matrix_product_state":
             return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
-        parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
+        runs = self._strategies.simulator("statevector").parallel_runs
+        return AdjointState(program, readout, self, self._evolve, runs, needs, in_place)
 
     def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
         """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""
@@ -348,12 +344,14 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         return shape
 
-    def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
+    def _add(
+        self, strategy: Strategy, job: Job, values: Outputs, variances: Outputs | None
+    ) -> None:
         """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
         entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
         sampler = None if job.shots is None else Sampler(entropy, job.stream)
-        for part in self._strategies.choose(job)[0].parts(job, sampler):
+        for part in strategy.parts(job, sampler):
             cells = np.ix_(part.shared, part.rows)
             per_shot = part.variances
             if part.values is not None:

@@ -107,21 +107,26 @@ class Strategies:
         known = [weight for weight in weights if weight is not None]
         return sum(known) if known else None
 
-    def parts(self, job: Job) -> list[Job]:
+    def parts(self, job: Job) -> list[tuple[Strategy, Job]]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
-        readouts = job.readout.parts(self.settings_at_once(job))
+        strategy = self.choose(job)[0]
+        size = self._settings_at_once(job, strategy.name)
+        readouts = [job.readout] if size == sys.maxsize else job.readout.parts(size)
         if len(readouts) == 1:
-            return [job]
+            return [(strategy, job)]
         jobs, first = [], job.stream.first_setting if job.stream else 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
             jobs.append(replace(job, readout=readout, stream=stream))
             first += len(readout.settings(job.program))
-        return jobs
+        return [(self.choose(part)[0], part) for part in jobs]
 
     def settings_at_once(self, job: Job) -> int:
         """Return the largest number of settings whose probabilities fit into memory."""
-        name, readout = self.choose(job)[0].name, job.readout
+        return self._settings_at_once(job, self.choose(job)[0].name)
+
+    def _settings_at_once(self, job: Job, name: str) -> int:
+        readout = job.readout
         whole = job.shots is None and isinstance(readout, Expectations) and readout.is_whole
         if name in KEEP_NO_PROBABILITIES or (name == InPlace.name and whole):
             return sys.maxsize
