@@ -12,6 +12,7 @@ BYTES_PER_OUTPUT = 32  # result, the part that is added to it, and copies in tor
 BYTES_PER_ADJOINT_AMPLITUDE = 320  # measured: both states, their copies in Aer, numpy's products
 BYTES_PER_CHECKPOINT_AMPLITUDE = 384  # measured: a run that starts from a saved state
 BYTES_PER_PROBABILITY = 24  # per further setting: in Aer, in its result, and in numpy
+BYTES_PER_DRAWN_OUTCOME = 32  # with shots: frequencies, their variances and copies
 BYTES_PER_SAVED_AMPLITUDE = 32  # in Aer's result and in numpy
 # One run of many samples: up to this size, arithmetic limits the speed of a gate, not memory.
 AMPLITUDES_PER_RUN = 1 << 19

@@ -19,6 +19,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 import hybridopt as ho
+from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.circuits import lower
 from hybridopt.errors import ResourceError
 from hybridopt.execution import Expectations, Job, Probabilities
@@ -79,6 +80,13 @@ def bridge(name: str, **options: object) -> Case:
     return run
 
 
+def whole_multiplexer(num_qubits: int, memory: int) -> None:
+    program = MemoryProgram(num_qubits - 1)
+    angles = np.full((1, program.num_shared_angles), 0.3)
+    readout = Expectations(tuple(map(SparsePauliOp, observables(num_qubits))))
+    ho.AerExecutor(max_memory=memory).run(Job(program, readout, np.zeros((1, 0)), angles))
+
+
 def estimator(num_qubits: int, memory: int) -> None:
     one, x, w = circuit(num_qubits)
     executor = ho.AerExecutor(max_memory=memory, shots=10, seed=0)
@@ -112,6 +120,8 @@ CASES: dict[str, tuple[Case, int]] = {  # and qubits
     "trajectories": (layer("values", noise_model=noise(), shots=2, method="statevector"), 16),
     "memory": (bridge("memory"), 16),
     "memory with shots": (bridge("memory", shots=10), 16),
+    "memory in circuits": (bridge("memory", precision="single"), 16),
+    "memory as a whole": (whole_multiplexer, 15),
     "mesh": (bridge("mesh"), 14),
     "generator": (bridge("generator"), 12),
     "estimator": (estimator, 17),

@@ -352,7 +352,7 @@ class AerExecutor(RandomStream, StateExecutor):
         entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
         sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in strategy.parts(job, sampler):
-            cells = np.ix_(part.shared, part.rows)
+            cells = part.cells
             per_shot = part.variances
             if part.values is not None:
                 values[cells] += part.values

@@ -13,6 +13,7 @@ from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without_boxes
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.circuits.ry_multiplexer import MultiplexerProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution.aer.capacity import Capacity, in_words
 from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
@@ -25,6 +26,11 @@ from hybridopt.execution.aer.product_states.adjoint import ProductStateAdjoint
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
 from hybridopt.execution.aer.strategies.in_place import InPlace
+from hybridopt.execution.aer.strategies.index_blocks import (
+    IndexBlocks,
+    multiplexer_of,
+    needs_blocks,
+)
 from hybridopt.execution.aer.strategies.per_setting import (
     WIDEST_DISTRIBUTION,
     AngleTable,
@@ -40,6 +46,7 @@ from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import (
     BYTES_PER_CHECKPOINT_AMPLITUDE,
+    BYTES_PER_DRAWN_OUTCOME,
     BYTES_PER_READ_STATE,
     Limits,
 )
@@ -177,7 +184,7 @@ class Strategies:
         Shots, if given, are those of a job instead of those of the executor.
         """
         if not isinstance(program, CircuitProgram):
-            self._check_bound_program(program, readout)
+            self._check_bound_program(program, readout, shots or self.shots)
             return
         method = self._method_for(program.num_qubits)
         if self.noise is not None:
@@ -199,9 +206,7 @@ class Strategies:
         """Return the strategy, the method of Aer, and the reason."""
         program = job.program
         if not isinstance(program, CircuitProgram):
-            method = "statevector" if self.method == "automatic" else self.method
-            one_by_one = OneByOne(self._simulator_of(job, method), self.limits)
-            return one_by_one, method, "the program builds its own circuits"
+            return self._for_bound_program(job)
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
@@ -218,6 +223,18 @@ class Strategies:
             (kinds[self.strategy], "given by `strategy`") if given else self._fastest(job, program)
         )
         return kind(self._simulator_of(job, method), self.limits), method, reason
+
+    def _for_bound_program(self, job: Job) -> tuple[Strategy, str, str]:
+        """Return the strategy for a program that builds its own circuits."""
+        method = "statevector" if self.method == "automatic" else self.method
+        parts = self._simulator_of(job, method), self.limits
+        program = multiplexer_of(job.program, job.readout)
+        in_place = (self.device, self.precision) == ("CPU", "double") and is_available()
+        if program is not None and needs_blocks(program):
+            return IndexBlocks(*parts, in_place), method, "the index is only a label"
+        if program is not None and in_place and self.strategy == "in-place":
+            return IndexBlocks(*parts, in_place), method, "given by `strategy`"
+        return OneByOne(*parts), method, "the program builds its own circuits"
 
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy for state vectors, and the reason."""
@@ -298,7 +315,7 @@ class Strategies:
         fits = num_qubits <= self.capacity.largest(4)
         return "density_matrix" if fits or self.shots is None else "statevector"
 
-    def _check_bound_program(self, program: Program, readout: Readout) -> None:
+    def _check_bound_program(self, program: Program, readout: Readout, shots: int | None) -> None:
         if self.noise is not None:
             raise UnsupportedError(
                 "Noise cannot act on this program, which builds its own circuits. Use "
@@ -307,11 +324,18 @@ class Strategies:
         method = "statevector" if self.method == "automatic" else self.method
         if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
-                "`method` must be 'statevector' for a circuit of one instruction (got "
+                "`method` must be 'statevector' for a multiplexer (got "
                 f'{method!r}). For the memory bridge, `synthesis="gates"` allows other methods.'
             )
-        self.capacity.check_working_memory(program)
-        self.capacity.check_width(program, readout, method, is_automatic=False)
+        needed = program.working_memory()
+        in_blocks = multiplexer_of(program, readout) is not None
+        if isinstance(program, MultiplexerProgram) and program.is_multiplexer and not in_blocks:
+            needed = program.whole_memory()
+        if in_blocks and shots is not None:
+            needed += BYTES_PER_DRAWN_OUTCOME << program.num_qubits
+        self.capacity.check_working_memory(program, needed)
+        if not in_blocks:  # which need no room for a whole state
+            self.capacity.check_width(program, readout, method, is_automatic=False)
 
     def simulator(self, method: str) -> Simulator:
         """Return the simulator of a method of Aer."""

@@ -103,7 +103,7 @@ def test_programs_with_own_circuits_run_one_by_one():
     assert "Strategy one-by-one" in AerExecutor().explain(job)
 
 
-@pytest.mark.parametrize("synthesis", ["diagonal", "gates"])
+@pytest.mark.parametrize("synthesis", ["multiplexer", "gates"])
 def test_programs_with_own_circuits_raise_with_noise(synthesis, aer_calls):
     executor = AerExecutor(noise_model=NoiseModel())
     with pytest.raises(UnsupportedError, match="synthesis"):
@@ -112,7 +112,7 @@ def test_programs_with_own_circuits_raise_with_noise(synthesis, aer_calls):
 
 
 @pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
-def test_diagonal_needs_state_vectors_and_gates_do_not(method, aer_calls):
+def test_multiplexer_needs_state_vectors_and_gates_do_not(method, aer_calls):
     executor = AerExecutor(method=method)
     with pytest.raises(UnsupportedError, match=f"`method` .*{method}"):
         executor.check(MemoryProgram(3), Probabilities())
