@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 
 from hybridopt import _validation
-from hybridopt.errors import DeviceError
+from hybridopt.errors import DeviceError, UnsupportedError
+from hybridopt.execution.memory_budget import physical_memory
 
 DEVICES = ("CPU", "GPU", "auto")
 
@@ -15,14 +19,54 @@ def available_devices() -> tuple[str, ...]:
     return tuple(AerSimulator().available_devices())
 
 
-def checked_device(device: object) -> str:
-    """Return ``"CPU"`` or ``"GPU"``; raise DeviceError if Aer finds no GPU."""
+def checked_device(device: object, method: str = "automatic") -> str:
+    """Return ``"CPU"`` or ``"GPU"``; raise an error if the method cannot run there.
+
+    Raises:
+        ArgumentError: If the device is unknown.
+        DeviceError: If Aer finds no GPU.
+        UnsupportedError: If the method runs on CPUs only.
+    """
     names = {name.lower(): name for name in DEVICES}
     known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
+    on_cpu = method == "matrix_product_state"
+    if known == "GPU" and on_cpu:
+        raise UnsupportedError(
+            f"`device` must be 'CPU' or 'auto' for method {method!r} (got 'GPU'): Aer runs it on "
+            "CPUs only. Choose another method, or omit `device`."
+        )
     has_gpu = known != "CPU" and "GPU" in available_devices()
     if known == "GPU" and not has_gpu:
         raise DeviceError(
             "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
             "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
         )
-    return "GPU" if has_gpu else "CPU"
+    return "GPU" if has_gpu and not on_cpu else "CPU"
+
+
+def default_memory(device: str) -> int:
+    """Return half of the memory of the machine [bytes], or of its GPU if that has less.
+
+    States are in the memory of the GPU; their copies and the results are in that of the machine.
+    """
+    sizes = [physical_memory(), *([gpu_memory()] if device == "GPU" else [])]
+    return min(sizes) // 2
+
+
+@cache
+def gpu_memory() -> int:
+    """Return the memory of one GPU [bytes], which Aer states with its results.
+
+    Raises:
+        DeviceError: If Aer fails on the GPU.
+    """
+    circuit = QuantumCircuit(1)
+    circuit.save_statevector()
+    result = AerSimulator(method="statevector", device="GPU").run(circuit, shots=1).result()
+    if not result.success:
+        raise DeviceError(
+            f"`device` 'GPU' must run circuits (got {result.status!r}). Check the "
+            "driver of the GPU, or use device='CPU'."
+        )
+    gpus = result.results[0].metadata.get("target_gpus", [0])
+    return int(result.metadata["max_gpu_memory_mb"] << 20) // max(1, len(gpus))

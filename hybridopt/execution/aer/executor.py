@@ -18,7 +18,7 @@ from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
-from hybridopt.execution.aer.devices import checked_device
+from hybridopt.execution.aer.devices import checked_device, default_memory
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult
@@ -26,7 +26,7 @@ from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
-from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
+from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
@@ -66,7 +66,8 @@ class AerExecutor(RandomStream, StateExecutor):
             on the seed, the call and the row of angles, so no two calls share their shot noise.
         max_memory: Largest memory of circuits, states and results at one time, above that of the
             process after import: bytes, or a text such as ``"2 GB"``; None for half of the memory
-            of the machine. Work is cut to fit, or refused before a circuit runs.
+            of the machine, or of its GPU if that is used and has less. Work is cut to fit, or
+            refused before a circuit runs.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
@@ -125,9 +126,9 @@ class AerExecutor(RandomStream, StateExecutor):
         readout_mitigation: str | None = None,
         confusion: object | None = None,
     ) -> None:
-        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
+        self.device = checked_device(device, self.method)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
         self.seed = _validation.optional_integer("seed", seed, minimum=0)
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
@@ -136,7 +137,7 @@ class AerExecutor(RandomStream, StateExecutor):
         )
         self.truncation = _validation.real("truncation", truncation, minimum=0.0, below=1.0)
         limit = _validation.optional_memory("max_memory", max_memory)
-        self.max_memory = physical_memory() // 2 if limit is None else limit
+        self.max_memory = default_memory(self.device) if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
         options = placement_options(backend, layout, optimization_level, seed_transpiler)
@@ -146,7 +147,7 @@ class AerExecutor(RandomStream, StateExecutor):
         self.readout_mitigation = readout_mitigation
         self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
-        limits = Limits(self.max_memory)
+        limits = Limits(self.max_memory, on_gpu=self.device == "GPU")
         self._strategies = Strategies(
             *simulated, limits, self.strategy, self._truncation(), mitigation
         )
@@ -183,7 +184,7 @@ class AerExecutor(RandomStream, StateExecutor):
         ``"noise_model"`` is JSON, or the name of a device or model that JSON cannot hold.
         """
         settings = {name: getattr(self, name) for name in PLAIN_SETTINGS}
-        if self.max_memory != physical_memory() // 2:  # the default depends on the machine
+        if self.max_memory != default_memory(self.device):  # the default depends on the machine
             settings["max_memory"] = self.max_memory
         if self.noise is not None and self.noise.device is not None:
             settings |= asdict(self.noise.options)
@@ -273,7 +274,8 @@ class AerExecutor(RandomStream, StateExecutor):
             return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
         parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
+        how = parallel_runs, needs, in_place, self.device == "GPU"
+        return AdjointState(program, readout, self, self._evolve, *how)
 
     def _count_settings(self, count: int) -> None:
         with self._lock:

@@ -46,7 +46,8 @@ PER_BYTE = 2e-9  # of a program that builds its own circuits
 PER_MATRIX_GATE = 3e-5  # of a matrix product state of small bonds
 Sizes = tuple[int, int, int]  # rows of shared angles S, samples B, settings G
 STACKS = frozenset({"stacked", "checkpoints", "saved-states"})
-WHOLE_READOUTS = frozenset({"saved-states", "saved-expectations"})  # one run for all settings
+# one run for all settings
+WHOLE_READOUTS = frozenset({"gpu-expectations", "saved-states", "saved-expectations"})
 
 
 @dataclass(frozen=True)
