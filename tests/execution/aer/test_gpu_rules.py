@@ -287,24 +287,33 @@ def test_the_default_memory_is_that_of_the_smaller_one(fake_gpu, monkeypatch):
     assert AerExecutor("GPU", max_memory=10**9).settings()["max_memory"] == 10**9
 
 
-def test_the_memory_of_a_gpu_is_read_from_a_result(monkeypatch):
+def test_a_gpu_is_found_if_a_circuit_runs_there(monkeypatch):
     experiment = SimpleNamespace(metadata={"target_gpus": [0, 1]})
     metadata = {"max_gpu_memory_mb": 2 * 81_559}
-    result = SimpleNamespace(success=True, status="", metadata=metadata, results=[experiment])
-    asked = []
+    result = SimpleNamespace(success=True, metadata=metadata, results=[experiment])
 
-    def make(**options):
-        asked.append(options["device"])
-        return SimpleNamespace(run=lambda *_, **__: SimpleNamespace(result=lambda: result))
+    class Simulator:
+        def __init__(self, **options):
+            self.result = lambda: result
 
-    monkeypatch.setattr(devices, "AerSimulator", make)
-    devices.gpu_memory.cache_clear()
-    assert devices.gpu_memory() == 81_559 << 20
-    devices.gpu_memory.cache_clear()
-    result.success = False
+        def available_devices(self):
+            return ["CPU", "GPU"]
+
+        def run(self, *_, **__):
+            if result.success is None:
+                raise RuntimeError("no driver")
+            return self
+
+    monkeypatch.setattr(devices, "AerSimulator", Simulator)
+    for success, memory in ((True, 81_559 << 20), (False, 0), (None, 0)):
+        result.success = success
+        devices.gpu_memory.cache_clear()
+        assert devices.gpu_memory() == memory
+        assert devices.available_devices() == (("CPU", "GPU") if memory else ("CPU",))
+        assert devices.checked_device("auto") == ("GPU" if memory else "CPU")
     with pytest.raises(DeviceError, match="`device`"):
-        devices.gpu_memory()
-    assert asked == ["GPU", "GPU"]
+        devices.checked_device("GPU")
+    devices.gpu_memory.cache_clear()
 
 
 def test_matrix_product_states_run_on_the_cpu(fake_gpu):
