@@ -9,6 +9,7 @@ from qiskit_aer import AerError, AerSimulator
 
 from hybridopt import _validation
 from hybridopt.errors import DeviceError, UnsupportedError
+from hybridopt.execution.aer.gpu import ONE_GPU
 from hybridopt.execution.memory_budget import physical_memory
 
 DEVICES = ("CPU", "GPU", "auto")
@@ -59,14 +60,14 @@ def default_memory(device: str) -> int:
 
 @cache
 def gpu_memory() -> int:
-    """Return the memory of one GPU [bytes], which Aer states with its results; 0 without a GPU."""
+    """Return the memory of the first GPU [bytes], which Aer names in results; 0 without one."""
     circuit = QuantumCircuit(1)
     circuit.save_statevector()
     try:
-        result = AerSimulator(method="statevector", device="GPU").run(circuit, shots=1).result()
+        simulator = AerSimulator(method="statevector", device="GPU", **ONE_GPU)
+        result = simulator.run(circuit, shots=1).result()
     except (AerError, RuntimeError):  # another build, or no driver
         return 0
     if not result.success:
         return 0
-    gpus = result.results[0].metadata.get("target_gpus", [0])
-    return int(result.metadata["max_gpu_memory_mb"] << 20) // max(1, len(gpus))
+    return int(result.metadata["max_gpu_memory_mb"]) << 20

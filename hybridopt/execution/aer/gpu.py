@@ -9,7 +9,8 @@ was measured:
 - ``save_expectation_value`` is one pass per Pauli string, for all runs of a batch together.
 - A table of angles runs as one batch up to 16 qubits (``BatchShotsExecutor``). A batch converts
   gates with free angles to matrices on one qubit and its controls (``BatchConverter``), which is
-  wrong for rotations on two qubits. It sets the first state of one run only.
+  wrong for rotations on two qubits. It sets the first state of one run only. On several GPUs,
+  batches are wrong (https://github.com/Qiskit/qiskit-aer/issues/2244), so one is used.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ BOUND_IN_A_BATCH = frozenset(
      "u3"}
 )  # fmt: skip
 NOT_IN_A_BATCH = frozenset({"initialize", "set_density_matrix", "set_statevector"})
+ONE_GPU = {"target_gpus": [0]}
 # A copy takes about 4 ns per amplitude, a pass 20 us and little more; estimates, as said above.
 QUBITS_PER_PASS = 12
 MOST_PASSES = 8  # log2 of the number of passes
@@ -55,6 +57,7 @@ def gpu_options(circuits: Sequence[QuantumCircuit]) -> dict[str, object]:
         "batched_shots_gpu_max_qubits": QUBITS_OF_A_BATCH if batch else 0,
         "fusion_enable": widest > QUBITS_OF_A_BATCH,
         "max_parallel_experiments": 1,
+        **ONE_GPU,
     }
 
 

@@ -175,6 +175,7 @@ def test_gates_are_fused_only_in_wide_states(num_qubits):
     options = gpu_options([QuantumCircuit(num_qubits)])
     assert options["fusion_enable"] == (num_qubits > 16)
     assert options["max_parallel_experiments"] == 1
+    assert options["target_gpus"] == [0]
     assert options["batched_shots_gpu"] == (num_qubits <= 16)
 
 
@@ -288,12 +289,11 @@ def test_the_default_memory_is_that_of_the_smaller_one(fake_gpu, monkeypatch):
 
 
 def test_a_gpu_is_found_if_a_circuit_runs_there(monkeypatch):
-    experiment = SimpleNamespace(metadata={"target_gpus": [0, 1]})
-    metadata = {"max_gpu_memory_mb": 2 * 81_559}
-    result = SimpleNamespace(success=True, metadata=metadata, results=[experiment])
+    result = SimpleNamespace(success=True, metadata={"max_gpu_memory_mb": 81_559})
 
     class Simulator:
         def __init__(self, **options):
+            assert options.get("target_gpus", [0]) == [0]
             self.result = lambda: result
 
         def available_devices(self):
