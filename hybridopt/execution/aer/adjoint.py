@@ -15,7 +15,7 @@ from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint
-from hybridopt.execution.aer.in_place.reading import marginal
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor

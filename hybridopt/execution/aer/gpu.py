@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from hybridopt.execution.aer.in_place.reading import marginal
+from hybridopt.execution.aer.marginals import marginal
 
 QUBITS_OF_A_BATCH = 16  # default of Aer
 BOUND_IN_A_BATCH = frozenset(

@@ -124,7 +124,7 @@ class Simulator:
     @property
     def parallel_runs(self) -> int:
         """Number of runs that execute at the same time: one per core, or one on a GPU."""
-        return 1 if self.device == "GPU" else min([usable_cores(), *_THREADS])
+        return 1 if self.device == "GPU" else usable_threads()
 
     def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
@@ -204,6 +204,11 @@ def limit_threads(count: int) -> None:
     ``OMP_NUM_THREADS`` has no effect once Aer is loaded.
     """
     _THREADS[:] = [count]
+
+
+def usable_threads() -> int:
+    """Return the largest number of threads of a call of Aer in this process."""
+    return min([usable_cores(), *_THREADS])
 
 
 def _failure(reason: object) -> ExecutionError:

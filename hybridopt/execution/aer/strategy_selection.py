@@ -21,11 +21,13 @@ from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCir
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
 from hybridopt.execution.aer.in_place.circuit import supports
 from hybridopt.execution.aer.in_place.state import is_available
+from hybridopt.execution.aer.product_states.adjoint import ProductStateAdjoint
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
 from hybridopt.execution.aer.strategies.in_place import InPlace
 from hybridopt.execution.aer.strategies.on_gpu import ExpectationsOnGpu, computes_expectations
 from hybridopt.execution.aer.strategies.per_setting import (
+    WIDEST_DISTRIBUTION,
     AngleTable,
     Measured,
     OneByOne,
@@ -47,9 +49,9 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Readout, Setting
 
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
+TRUNCATION = 1e-16  # default of Aer for matrix product states
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
 KEEP_NO_PROBABILITIES = frozenset(
     {"gpu-expectations", "measured", "saved-expectations", "saved-states"}
 )
@@ -219,8 +221,9 @@ class Strategies:
         """Return the strategy for state vectors, and the reason."""
         if self.device == "GPU":
             return self._fastest_on_gpu(job, program)
-        if self._runs_in_place(program) and InPlace.fits(job, self.limits):
-            return InPlace, "given by `strategy`"
+        always = self.strategy == InPlace.name
+        if self._runs_in_place(program) and InPlace.fits(job, self.limits, always=always):
+            return InPlace, "given by `strategy`" if always else "it is faster for these states"
         if self._reads_states(program, job.readout, job.shots_for(self.shots)):
             return SavedStates, "one state is read faster than many settings"
         work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
@@ -247,16 +250,29 @@ class Strategies:
         if not self._runs_in_place(program):
             return None
         simulator = self.simulator("statevector")
-        return InPlaceAdjoint(program, readout, needs, self.limits, simulator, lock)
+        always = self.strategy == InPlace.name
+        parts = program, readout, needs, self.limits, simulator, lock
+        return InPlaceAdjoint(*parts, always=always)
+
+    def adjoint_of_product_states(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
+    ) -> ProductStateAdjoint:
+        """Return the adjoint rule for matrix product states, which locks its cost."""
+        method = "matrix_product_state"
+        truncation = self.options.get("matrix_product_state_truncation_threshold", TRUNCATION)
+        assert isinstance(truncation, float)
+        parts = self.limits, self.simulator(method), self._translation(method)
+        return ProductStateAdjoint(program, readout, needs, *parts, lock, truncation)
 
     def _runs_in_place(self, program: CircuitProgram) -> bool:
         exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
-        usual = (self.strategy, self.device, self.precision) == ("in-place", "CPU", "double")
-        return exact and usual and supports(program) and is_available()
+        free = self.strategy in {"automatic", InPlace.name}
+        usual = (self.device, self.precision) == ("CPU", "double")
+        return exact and free and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
-        free = self.strategy in {"automatic", "in-place"} and shots is None and self.noise is None
+        free = self.strategy in {"automatic", InPlace.name} and shots is None and self.noise is None
         method = self._method_for(program.num_qubits)
         fits = self.capacity.largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
         return free and method == "statevector" and readout.reads_states and fits

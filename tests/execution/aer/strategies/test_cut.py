@@ -14,7 +14,7 @@ from hybridopt.execution.aer import simulator
 from hybridopt.execution.aer.simulator import AMPLITUDES_OF_SMALL_TABLES
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.cut import QUBITS_OF_A_TINY_RUN, cut
-from hybridopt.execution.memory_budget import AMPLITUDES_PER_ROW_OF_A_TABLE, Limits, usable_cores
+from hybridopt.execution.memory_budget import AMPLITUDES_PER_ROW_OF_A_TABLE, Limits
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import dense, job_of
 
@@ -100,7 +100,7 @@ def test_shots_do_not_depend_on_the_cores(name, cores):
     results = []
     for count in (1, 2, 16):
         cores(count)
-        results.append(AerExecutor(shots=100, seed=3).run(job_of(*JOBS[name])))
+        results.append(AerExecutor(shots=100, seed=3, strategy="stacked").run(job_of(*JOBS[name])))
     for other in results[1:]:
         np.testing.assert_array_equal(other.values, results[0].values)
         np.testing.assert_array_equal(other.variances, results[0].variances)
@@ -131,13 +131,6 @@ def test_adjoint_runs_use_every_core(cores):
     samples = (4 << 14) >> family.circuit.num_qubits
     layer(torch.rand(samples, len(family.inputs))).sum().backward()
     assert layer.executor.usage.runs == 8  # four forward, four back
-
-
-def test_usable_cores_are_those_of_the_process_and_of_openmp(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)), raising=False)
-    for text, expected in {"": 12, "3": 3, "4,2": 4, "64": 12, "0": 12, "many": 12}.items():
-        monkeypatch.setenv("OMP_NUM_THREADS", text)
-        assert usable_cores() == expected
 
 
 def test_a_limit_of_threads_is_a_limit_of_runs(cores, monkeypatch):
