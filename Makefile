@@ -70,6 +70,11 @@ speed: peers
 	$(BIN)/hybridopt bench --peers --output results/bench
 	$(BIN)/python tools/speed_table.py results/bench
 
+# On a machine with a GPU, with a Python that has the GPU build of Aer; at most 15 minutes.
+.PHONY: gpu
+gpu:
+	bash tools/gpu_check.sh $(PYTHON) results/gpu
+
 .PHONY: clean
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

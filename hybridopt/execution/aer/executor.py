@@ -20,7 +20,7 @@ from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
-from hybridopt.execution.aer.devices import checked_device
+from hybridopt.execution.aer.devices import checked_device, default_memory
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
@@ -28,7 +28,7 @@ from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, S
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
-from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
+from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
@@ -68,7 +68,8 @@ class AerExecutor(RandomStream, StateExecutor):
             on the seed, the call and the row of angles, so no two calls share their shot noise.
         max_memory: Largest memory of circuits, states and results at one time, above that of the
             process after import: bytes, or a text such as ``"2 GB"``; None for half of the memory
-            of the machine. Work is cut to fit, or refused before a circuit runs.
+            of the machine, or of its GPU if that is used and has less. Work is cut to fit, or
+            refused before a circuit runs.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
@@ -130,9 +131,9 @@ class AerExecutor(RandomStream, StateExecutor):
         readout_mitigation: str | None = None,
         confusion: object | None = None,
     ) -> None:
-        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
+        self.device = checked_device(device, self.method)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
         self.seed = _validation.optional_integer("seed", seed, minimum=0)
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
@@ -141,7 +142,7 @@ class AerExecutor(RandomStream, StateExecutor):
         )
         self.truncation = _validation.real("truncation", truncation, minimum=0.0, below=1.0)
         limit = _validation.optional_memory("max_memory", max_memory)
-        self.max_memory = physical_memory() // 2 if limit is None else limit
+        self.max_memory = default_memory(self.device) if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
         options = placement_options(backend, layout, optimization_level, seed_transpiler)
@@ -151,7 +152,7 @@ class AerExecutor(RandomStream, StateExecutor):
         self.readout_mitigation = readout_mitigation
         self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
-        limits = Limits(self.max_memory)
+        limits = Limits(self.max_memory, on_gpu=self.device == "GPU")
         self._strategies = Strategies(
             *simulated, limits, self.strategy, self._truncation(), mitigation
         )
@@ -188,7 +189,7 @@ class AerExecutor(RandomStream, StateExecutor):
         ``"noise_model"`` is JSON, or the name of a device or model that JSON cannot hold.
         """
         settings = {name: getattr(self, name) for name in PLAIN_SETTINGS}
-        if self.max_memory != physical_memory() // 2:  # the default depends on the machine
+        if self.max_memory != default_memory(self.device):  # the default depends on the machine
             settings["max_memory"] = self.max_memory
         if self.noise is not None and self.noise.device is not None:
             settings |= asdict(self.noise.options)
@@ -282,8 +283,13 @@ class AerExecutor(RandomStream, StateExecutor):
         if self.method == "matrix_product_state":
             return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        runs = self._strategies.simulator("statevector").parallel_runs
-        return AdjointState(program, readout, self, self._evolve, runs, needs, in_place)
+        how = (
+            self._strategies.simulator("statevector").parallel_runs,
+            needs,
+            in_place,
+            self.device == "GPU",
+        )
+        return AdjointState(program, readout, self, self._evolve, *how)
 
     def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
         """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""

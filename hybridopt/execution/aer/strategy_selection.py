@@ -31,6 +31,7 @@ from hybridopt.execution.aer.strategies.index_blocks import (
     multiplexer_of,
     needs_blocks,
 )
+from hybridopt.execution.aer.strategies.on_gpu import ExpectationsOnGpu, computes_expectations
 from hybridopt.execution.aer.strategies.per_setting import (
     WIDEST_DISTRIBUTION,
     AngleTable,
@@ -58,7 +59,9 @@ STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
 TRUNCATION = 1e-16  # default of Aer for matrix product states
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
+KEEP_NO_PROBABILITIES = frozenset(
+    {"gpu-expectations", "measured", "saved-expectations", "saved-states"}
+)
 
 
 @dataclass
@@ -238,6 +241,8 @@ class Strategies:
 
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy for state vectors, and the reason."""
+        if self.device == "GPU":
+            return self._fastest_on_gpu(job, program)
         always = self.strategy == InPlace.name
         if self._runs_in_place(program) and InPlace.fits(job, self.limits, always=always):
             return InPlace, "given by `strategy`" if always else "it is faster for these states"
@@ -250,6 +255,15 @@ class Strategies:
         if work > WORK_WORTH_CHECKPOINTS and fits:
             return Checkpoints, "the circuits begin with the same gates"
         return Stacked, "the work is small"
+
+    def _fastest_on_gpu(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
+        """Return the strategy by the rule of `strategies.on_gpu`, and the reason."""
+        shots = job.shots_for(self.shots)
+        if computes_expectations(job, shots):
+            return ExpectationsOnGpu, "only expectation values leave the GPU"
+        if self._reads_states(program, job.readout, shots):
+            return SavedStates, "one state is read faster than many settings"
+        return Stacked, "one wide state is faster on a GPU than many narrow ones"
 
     def adjoint_in_place(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType

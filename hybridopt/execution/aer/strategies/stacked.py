@@ -59,7 +59,7 @@ class Stacked(Strategy):
     def _cut(self, job: Job) -> Cut:
         shape, num_qubits = (len(job.shared), len(job.rows)), job.program.num_qubits
         cores = self.simulator.parallel_runs
-        return cut(shape, num_qubits, self.stack_size(job), self.limits, cores)
+        return cut(shape, num_qubits, job.readout.num_settings, self.limits, cores)
 
 
 def stack_in_words(size: int) -> str:
