@@ -32,7 +32,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
 )
 from hybridopt.execution.aer.strategies.saved_states import SavedStates
 from hybridopt.execution.aer.strategies.shared_ending import SharedEnding
-from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
+from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked, saves_runs
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
@@ -48,6 +48,7 @@ from hybridopt.execution.readout import Expectations, Readout, Setting
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
+WORK_WORTH_SUMS = 1_000_000  # measured at .8 million, for tables of shifts
 WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
 KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
 
@@ -224,6 +225,8 @@ class Strategies:
             return Stacked, "there is one set of shared angles"
         if work > WORK_WORTH_CHECKPOINTS and fits:
             return Checkpoints, "the circuits begin with the same gates"
+        if work > WORK_WORTH_SUMS and fits and saves_runs(program, job.shared):
+            return Checkpoints, "the circuits begin with the same gates and differ in one angle"
         return Stacked, "the work is small"
 
     def adjoint_in_place(
