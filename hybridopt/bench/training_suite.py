@@ -106,7 +106,9 @@ def fit_overhead(*, repetitions: int = 7, epochs: int = 5) -> Comparison:
     with isolated(0):
         network = nn.Sequential(nn.Linear(64, 20), nn.Tanh(), nn.Linear(20, 10))
     return compare(
-        lambda: fit(copy.deepcopy(network), data, epochs=epochs, batch_size=BATCH_SIZE),
+        lambda: fit(
+            copy.deepcopy(network), data, epochs=epochs, batch_size=BATCH_SIZE, progress=False
+        ),
         lambda: plain_loop(copy.deepcopy(network), data, epochs=epochs),
         repetitions=repetitions,
     )

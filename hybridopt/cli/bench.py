@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hybridopt import _validation, bench
 from hybridopt._files import check_writable, output_folder
-from hybridopt._streams import progress_console
+from hybridopt._progress import progress_console
 from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import cluster_rows

@@ -108,9 +108,13 @@ class ForwardRecord(ABC):
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
 
+    def explain(self) -> str:
+        """Return what is special about both passes in words; empty for state vectors."""
+        return ""
+
 
 class StateExecutor(Executor):
-    """Base class of state-vector simulators, which differentiate circuits by a backward run.
+    """Base class of simulators with exact states, which differentiate circuits by a backward run.
 
     Attributes:
         max_memory: Largest memory of states at one time [bytes].
@@ -121,7 +125,7 @@ class StateExecutor(Executor):
     @property
     @abstractmethod
     def holds_states(self) -> bool:
-        """Whether the states are exact, without shots and noise."""
+        """Whether exact states are available, without shots."""
 
     @abstractmethod
     def adjoint(

@@ -81,3 +81,15 @@ def _bytes_per_amplitude(settings: int) -> int:
 def physical_memory() -> int:
     """Return the memory of this machine [bytes]."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use, and so of the threads of Aer.
+
+    Aer and torch obey the affinity of the process and ``OMP_NUM_THREADS``. They do not see the CPU
+    quota of a container; set ``OMP_NUM_THREADS`` there.
+    """
+    every = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else every
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(cores, int(first)) if first.isdigit() and int(first) > 0 else cores

@@ -44,6 +44,13 @@ class Adjoint(GradientRule):
     in the Pauli basis are applied in numpy. Values equal those of Aer to 1e-12. No other rule is as
     fast for training with exact noise. Errors must not depend on angles.
 
+    With matrix product states, both states are matrix product states in Aer, and numpy contracts
+    them. Derivatives are as exact as the values: exact without truncation. With
+    ``max_bond_dimension`` or ``truncation``, both passes truncate, and the error is of the order of
+    the square root of the discarded weight (`AerExecutor.discarded_weight`, of the last pass). The
+    bond dimension of :math:`|\lambda\rangle` is up to w times that of :math:`|\phi\rangle`, where
+    w is that of the observable: 1 for a Pauli string, 2 for sums of letters on single qubits.
+
     The cost does not grow with the number of angles. A backward run is not a setting, because
     hardware cannot run it. Second derivatives are computed with the parameter-shift rule.
 
@@ -66,11 +73,11 @@ class Adjoint(GradientRule):
         ParameterShift().check(program, readout, executor)
         if not isinstance(executor, StateExecutor) or not executor.holds_states:
             raise UnsupportedError(
-                '`gradient="adjoint"` needs exact state vectors, or exact density matrices with '
-                f'noise (got {executor!r}). Use `gradient="parameter-shift"`, or an executor with '
+                '`gradient="adjoint"` needs exact states, or exact density matrices with noise '
+                f'(got {executor!r}). Use `gradient="parameter-shift"`, or an executor with '
                 'method "automatic" and without shots.'
             )
-        if executor.has_noise:
+        if executor.has_noise or program.amplitudes is not None:
             executor.adjoint(program, readout, (True, True))
 
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord:
@@ -114,13 +121,15 @@ class Adjoint(GradientRule):
         """Return the number of runs in words."""
         return (
             f"adjoint: one forward and one backward run for all {program.num_shared_angles} shared "
-            "angles; second derivatives by parameter shift"
+            "angles, both in place if the forward run above is, and their states fit into memory; "
+            "second derivatives by parameter shift"
         )
 
     def explain_for(self, evaluation: Evaluation) -> str:
-        """Return the passes in words, which depend on the noise of the executor."""
+        """Return the passes in words, which depend on the states of the executor."""
         if not evaluation.executor.has_noise:
-            return self.explain(evaluation.program)
+            special = self.memory(evaluation, (True, True)).explain()
+            return f"{self.explain(evaluation.program)}{special}"
         return (
             "adjoint with noise: one forward pass of density matrices and one backward pass of "
             f"observables for all {evaluation.program.num_shared_angles} shared angles, in numpy "

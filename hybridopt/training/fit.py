@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from hybridopt import _validation, optim
 from hybridopt._files import check_writable
 from hybridopt._random import isolated
-from hybridopt._streams import progress_console
+from hybridopt._streams import shows_progress
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LimitError
 from hybridopt.nn.frozen_state import eval_locked
 from hybridopt.training.batches import ReadBatches, TrainingData, training_data
@@ -49,7 +49,7 @@ def fit(
     patience: int | None = None,
     scheduler: str | LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
     callbacks: Sequence[Callback | EpochFunction] = (),
-    progress: bool | str = False,
+    progress: bool | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
     clip_grad_norm: float | None = None,
@@ -101,7 +101,8 @@ def fit(
             optimizer. OneCycleLR and CyclicLR are stepped after each batch, others per epoch.
         callbacks: `Callback` objects, or functions of (`EpochRecord`, network) that are called
             after each epoch. A true return value ends training.
-        progress: True for a progress bar on standard error; a string is its label.
+        progress: True shows a progress bar on standard error, a string is its label, False shows
+            none. None shows it in a terminal and in a notebook.
         checkpoint: Path of a file that is replaced after each epoch. If it exists, training
             continues from it and gives the numbers of an uninterrupted run.
         device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
@@ -139,7 +140,7 @@ def fit(
     )
     check_network(network)
     hooks = check_callbacks(callbacks)
-    _validation.instance("progress", progress, bool | str, "True, False or a label")
+    _validation.instance("progress", progress, bool | str | None, "True, False, None or a label")
     if checkpoint is not None:
         checkpoint = _validation.path("checkpoint", checkpoint)
         check_writable(checkpoint)
@@ -162,7 +163,8 @@ def fit(
         history = History(metric_name(prepared.task, loss))
         step_options = StepOptions.checked(clip_grad_norm, accumulate, built, hooks)
         steps = -(-len(prepared.batches) // step_options.accumulate)
-        bar = [_ProgressBar(progress, steps, epochs)] if progress is not False else []
+        shown = shows_progress() if progress is None else progress is not False
+        bar = [_ProgressBar(progress, steps, epochs)] if shown else []
         hooks = [*bar, *hooks]
         training = Training(
             network, prepared, built, chosen, rule, hooks, history, to_unfreeze,
@@ -267,15 +269,16 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
 class _ProgressBar(Callback):
     """Progress bar with one tick per step and the loss of the last epoch."""
 
-    def __init__(self, progress: bool | str, steps: int, epochs: int) -> None:
+    def __init__(self, progress: bool | str | None, steps: int, epochs: int) -> None:
         self._label, self._steps, self._epochs = progress, steps, epochs
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        from rich import progress as rich
+        from rich.progress import TextColumn, TimeElapsedColumn
 
-        text, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
-        columns = (text, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
-        self._bar = rich.Progress(*columns, rich.TimeElapsedColumn(), console=progress_console())
+        from hybridopt._progress import progress_bar
+
+        text, loss = (TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
+        self._bar = progress_bar(text, loss, TimeElapsedColumn(), automatic=self._label is None)
         self._history = history
         self._task = self._bar.add_task(
             self._label if isinstance(self._label, str) else type(network).__name__,

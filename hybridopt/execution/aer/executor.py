@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from threading import Lock
@@ -20,10 +19,14 @@ from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.devices import checked_device
-from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
+from hybridopt.execution.aer.simulator import (
+    RunRequest,
+    as_double,
+    side_by_side,
+)
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult
-from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
+from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
@@ -41,7 +44,6 @@ PLAIN_SETTINGS = (
     *("device", "shots", "method", "precision", "seed", "strategy"),
     *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
-TRUNCATION = 1e-16  # default of Aer
 
 
 class AerExecutor(RandomStream, StateExecutor):
@@ -71,9 +73,11 @@ class AerExecutor(RandomStream, StateExecutor):
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
-        strategy: Strategy to run jobs, for timing: ``"automatic"``, ``"stacked"``,
-            ``"checkpoints"``, ``"table"``, or ``"in-place"``, which applies gates of Aer to numpy
-            buffers up to 2^15 amplitudes, without jobs, by an inner class of Aer.
+        strategy: Strategy to run jobs, for timing: ``"automatic"``, ``"in-place"``,
+            ``"stacked"``, ``"checkpoints"`` or ``"table"``. In place, gates of Aer act on numpy
+            buffers, and Aer receives no job. Automatic does this for exact states of up to 2^15
+            amplitudes per row of angles, on one core up to 2^20, where it was measured as faster.
+            It needs an inner class of Aer, which is checked at its first use.
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
@@ -195,9 +199,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors, or density matrices with noise, are available."""
-        method = "statevector" if self.noise is None else "density_matrix"
-        return self.shots is None and self.method in {"automatic", method}
+        """Whether pure states, or density matrices with noise, are available without shots."""
+        pure = {"statevector", "matrix_product_state"}
+        methods = pure if self.noise is None else {"density_matrix"}
+        return self.shots is None and self.method in {"automatic", *methods}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
@@ -258,10 +263,11 @@ class AerExecutor(RandomStream, StateExecutor):
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
-        """Return an evaluation by state vectors, or by density matrices with noise.
+        """Return an evaluation by state vectors or product states, or by density matrices.
 
         Raises:
-            UnsupportedError: If there are shots, or if errors depend on angles.
+            UnsupportedError: If there are shots, if errors depend on angles, or if inputs are
+                amplitudes of a matrix product state.
             ResourceError: If the states of one sample do not fit into `max_memory`.
         """
         if not self.holds_states:
@@ -272,8 +278,9 @@ class AerExecutor(RandomStream, StateExecutor):
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
             return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
-        # one run per core; a GPU runs one at a time
-        parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
+        if self.method == "matrix_product_state":
+            return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
+        parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
 

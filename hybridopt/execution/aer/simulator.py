@@ -17,6 +17,7 @@ from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.cost import Cost
+from hybridopt.execution.memory_budget import usable_cores
 from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
@@ -114,6 +115,11 @@ class Simulator:
         """Cost of all runs."""
         return self.state.tally.cost
 
+    @property
+    def parallel_runs(self) -> int:
+        """Number of runs that execute at the same time: one per core, or one on a GPU."""
+        return 1 if self.device == "GPU" else usable_threads()
+
     def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
         circuits = [request.circuit for request in requests]
@@ -180,6 +186,11 @@ def limit_threads(count: int) -> None:
     ``OMP_NUM_THREADS`` has no effect once Aer is loaded.
     """
     _THREADS[:] = [count]
+
+
+def usable_threads() -> int:
+    """Return the largest number of threads of a call of Aer in this process."""
+    return min([usable_cores(), *_THREADS])
 
 
 def _failure(reason: object) -> ExecutionError:

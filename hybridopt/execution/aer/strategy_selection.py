@@ -21,10 +21,13 @@ from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCir
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
 from hybridopt.execution.aer.in_place.circuit import supports
 from hybridopt.execution.aer.in_place.state import is_available
+from hybridopt.execution.aer.product_states.adjoint import ProductStateAdjoint
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
+from hybridopt.execution.aer.strategies.checkpoints import Checkpoints, saves_runs
 from hybridopt.execution.aer.strategies.in_place import InPlace
 from hybridopt.execution.aer.strategies.per_setting import (
+    WIDEST_DISTRIBUTION,
     AngleTable,
     Measured,
     OneByOne,
@@ -32,7 +35,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
 )
 from hybridopt.execution.aer.strategies.saved_states import SavedStates
 from hybridopt.execution.aer.strategies.shared_ending import SharedEnding
-from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked, saves_runs
+from hybridopt.execution.aer.strategies.stacked import Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
@@ -46,10 +49,10 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Readout, Setting
 
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
+TRUNCATION = 1e-16  # default of Aer for matrix product states
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-WORK_WORTH_SUMS = 1_000_000  # measured at .8 million, for tables of shifts
-WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
+WORK_WORTH_SUMS = 1_000_000  # for tables of shifts, measured at 0.8 million on the CPU
 KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
 
 
@@ -215,8 +218,9 @@ class Strategies:
 
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy for state vectors, and the reason."""
-        if self._runs_in_place(program) and InPlace.fits(job, self.limits):
-            return InPlace, "given by `strategy`"
+        always = self.strategy == InPlace.name
+        if self._runs_in_place(program) and InPlace.fits(job, self.limits, always=always):
+            return InPlace, "given by `strategy`" if always else "it is faster for these states"
         if self._reads_states(program, job.readout, job.shots_for(self.shots)):
             return SavedStates, "one state is read faster than many settings"
         work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
@@ -225,7 +229,8 @@ class Strategies:
             return Stacked, "there is one set of shared angles"
         if work > WORK_WORTH_CHECKPOINTS and fits:
             return Checkpoints, "the circuits begin with the same gates"
-        if work > WORK_WORTH_SUMS and fits and saves_runs(program, job.shared):
+        sums = self.device == "CPU" and work > WORK_WORTH_SUMS and fits
+        if sums and saves_runs(program, job.shared):
             return Checkpoints, "the circuits begin with the same gates and differ in one angle"
         return Stacked, "the work is small"
 
@@ -236,16 +241,29 @@ class Strategies:
         if not self._runs_in_place(program):
             return None
         simulator = self.simulator("statevector")
-        return InPlaceAdjoint(program, readout, needs, self.limits, simulator, lock)
+        always = self.strategy == InPlace.name
+        parts = program, readout, needs, self.limits, simulator, lock
+        return InPlaceAdjoint(*parts, always=always)
+
+    def adjoint_of_product_states(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
+    ) -> ProductStateAdjoint:
+        """Return the adjoint rule for matrix product states, which locks its cost."""
+        method = "matrix_product_state"
+        truncation = self.options.get("matrix_product_state_truncation_threshold", TRUNCATION)
+        assert isinstance(truncation, float)
+        parts = self.limits, self.simulator(method), self._translation(method)
+        return ProductStateAdjoint(program, readout, needs, *parts, lock, truncation)
 
     def _runs_in_place(self, program: CircuitProgram) -> bool:
         exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
-        usual = (self.strategy, self.device, self.precision) == ("in-place", "CPU", "double")
-        return exact and usual and supports(program) and is_available()
+        free = self.strategy in {"automatic", InPlace.name}
+        usual = (self.device, self.precision) == ("CPU", "double")
+        return exact and free and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
-        free = self.strategy in {"automatic", "in-place"} and shots is None and self.noise is None
+        free = self.strategy in {"automatic", InPlace.name} and shots is None and self.noise is None
         method = self._method_for(program.num_qubits)
         fits = self.capacity.largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
         return free and method == "statevector" and readout.reads_states and fits

@@ -12,11 +12,11 @@ from jaxtyping import Float64
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.circuits.steps import Rotation
 from hybridopt.execution.aer.in_place.circuit import (
-    AMPLITUDES_IN_PLACE,
     InPlaceCircuit,
     States,
     backward,
     forward,
+    is_faster,
     layers_with_row_angles,
 )
 from hybridopt.execution.aer.in_place.reading import exact_outputs, marginal
@@ -24,7 +24,7 @@ from hybridopt.execution.aer.in_place.state import Placed
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.job import Outputs, Rows, Shared
-from hybridopt.execution.memory_budget import BYTES_PER_COMPLEX, Limits
+from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES_PER_COMPLEX, Limits
 from hybridopt.execution.readout import Readout
 
 LockType = AbstractContextManager[Any]
@@ -129,20 +129,23 @@ class InPlaceAdjoint:
         limits: Limits,
         simulator: Simulator,
         lock: LockType,
+        *,
+        always: bool = False,
     ) -> None:
         self._program, self._readout, self._limits = program, readout, limits
-        self._simulator, self._lock = simulator, lock
+        self._simulator, self._lock, self._always = simulator, lock, always
         self._needed = _Needed.of(program, needs)
         self._act = ObservableAction.of(program, readout, limits)
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: list[_Forward] = []
 
     def fits(self, rows: Rows, shared: Shared) -> bool:
-        """Return True if the samples are few enough, and their states fit into memory."""
+        """Return True if this is faster (or ``always``), and the states fit into memory."""
         amplitudes = len(rows) << self._program.num_qubits
         kept = 2 * len(shared) * amplitudes * (len(self._needed.slopes) + 1)  # buffers are padded
-        within = BYTES_PER_COMPLEX * kept <= self._limits.max_memory // 2
-        return within and 0 < amplitudes <= AMPLITUDES_IN_PLACE
+        needed = BYTES_PER_COMPLEX * kept + BYTES_PER_ADJOINT_AMPLITUDE * amplitudes
+        within = needed <= self._limits.max_memory // 2
+        return within and amplitudes > 0 and (self._always or is_faster(amplitudes))
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs, and keep the states for `vjp` at the same angles."""

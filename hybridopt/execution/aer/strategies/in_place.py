@@ -9,10 +9,10 @@ from jaxtyping import Float64, Int
 
 from hybridopt.circuits.program import CircuitProgram, SharedRow
 from hybridopt.execution.aer.in_place.circuit import (
-    AMPLITUDES_IN_PLACE,
     InPlaceCircuit,
     States,
     forward,
+    is_faster,
     layers_with_row_angles,
 )
 from hybridopt.execution.aer.in_place.reading import distributions, exact_outputs
@@ -23,8 +23,6 @@ from hybridopt.execution.job import Job, Shared
 from hybridopt.execution.memory_budget import BYTES_PER_CHECKPOINT_AMPLITUDE, Limits
 from hybridopt.execution.random_stream import Sampler
 
-# In larger tables, cores that each run one row are faster than one core in place.
-AMPLITUDES_OF_A_TABLE = 1 << 18
 AMPLITUDES_WORTH_SUMS = 1 << 12  # of a table; measured: sums take longer than gates of smaller ones
 AMPLITUDES_OF_A_BRANCH = 1 << 15  # fewer, larger branches waste gates, but need fewer calls
 
@@ -35,13 +33,13 @@ class InPlace(Strategy):
     name = "in-place"
 
     @staticmethod
-    def fits(job: Job, limits: Limits) -> bool:
-        """Return True if the samples of one row fit into one buffer, and all states into memory."""
+    def fits(job: Job, limits: Limits, *, always: bool = False) -> bool:
+        """Return True if this is faster (or ``always``), and the states fit into memory."""
         amplitudes = len(job.rows) << job.program.num_qubits
         layers = len(circuit_program(job).layers) + 2 if len(job.shared) > 1 else 1
         needed = BYTES_PER_CHECKPOINT_AMPLITUDE * 2 * amplitudes * (layers + 1)
-        small = len(job.shared) * amplitudes <= AMPLITUDES_OF_A_TABLE
-        return small and amplitudes <= AMPLITUDES_IN_PLACE and needed <= limits.max_memory // 2
+        faster = always or is_faster(amplitudes, len(job.shared))
+        return faster and needed <= limits.max_memory // 2
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run the common row, then the others, in order of their first different layer."""
@@ -91,7 +89,8 @@ class InPlace(Strategy):
         common = _common_row(circuit_program(job), job.shared)[0]
         return (
             f"{stack_in_words(len(job.rows))}, in place: gates of Aer act on a buffer of numpy, "
-            "which multiplies phases that differ between samples or sets of angles"
+            "and no job is submitted to Aer; numpy multiplies phases that differ between samples "
+            "or sets of angles"
             f"{self._sums(job, common).explain()}"
         )
 

@@ -1,36 +1,20 @@
-"""Strategies with many samples per run, and with shared beginnings of circuits."""
+"""Strategy with many samples per run, and stacks of layers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex128, Float64, Int
+from jaxtyping import Complex128, Float64
 
-from hybridopt.circuits.program import CircuitProgram, SharedRow
-from hybridopt.execution.aer.in_place.reading import marginal
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import Data, RunRequest, Simulator, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
-from hybridopt.execution.aer.strategies.interpolation import (
-    Interpolation,
-    States,
-    layers_of_angles,
-)
+from hybridopt.execution.aer.strategies.cut import Cut, cut
 from hybridopt.execution.job import Job, Rows, Shared
-from hybridopt.execution.memory_budget import (
-    BYTES_PER_CHECKPOINT_AMPLITUDE,
-    BYTES_PER_INTERPOLATED_AMPLITUDE,
-)
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
-
-# With a table, Aer spends about 2 us on each gate of each row. In smaller runs, this is longer than
-# the gate itself, and rows side by side in one run are faster.
-QUBITS_OF_A_TINY_RUN = 10
-AMPLITUDES_OF_A_SUM = 1 << 16  # numpy adds states in the cache
 
 
 class Stacked(Strategy):
@@ -39,35 +23,42 @@ class Stacked(Strategy):
     name = "stacked"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack and table by table."""
-        program = circuit_program(job)
+        """Run stack by stack and table by table, several per call if cores are free."""
+        program, found = circuit_program(job), self._cut(job)
         settings = job.readout.settings(program)
-        for rows in chunks(len(job.rows), self.stack_size(job)):
-            samples = job.rows[rows]
-            sample_bits = Stack.bits_for(len(samples))
-            table_bits = self._table_bits(job, sample_bits)
-            stack = layered_stack(program, (sample_bits, table_bits), settings)
-            per_call = self.limits.runs_per_call(stack.num_qubits, len(settings))
-            size = 1 << table_bits if table_bits else per_call
-            for part in chunks(len(job.shared), size):
-                tables = run_stack(self.simulator, stack, samples, job.shared[part], settings)
+        bits = Stack.bits_for(min(found.samples, len(job.rows))), found.table_bits
+        per_call = self.limits.runs_per_call(program.num_qubits + sum(bits), len(settings))
+        size = 1 << found.table_bits if found.table_bits else per_call
+        pieces = [
+            (part, rows)
+            for rows in chunks(len(job.rows), found.samples)
+            for part in chunks(len(job.shared), size)
+        ]
+        runs = 1 if found.table_bits else min(size, len(job.shared))
+        for call in chunks(len(pieces), max(1, min(found.stacks, per_call // runs))):
+            loads = []
+            for lane, (part, rows) in enumerate(pieces[number] for number in call):
+                bits = Stack.bits_for(len(rows)), found.table_bits
+                stack = layered_stack(program, bits, settings, lane=lane)
+                loads.append((stack, job.rows[rows], job.shared[part]))
+            results = run_stacks(self.simulator, loads, settings)
+            for number, tables in zip(call, results, strict=True):
+                part, rows = pieces[number]
                 yield PartialResult(part, rows, tables)
 
     def explain(self, job: Job) -> str:
         """Return the size of a stack in words."""
-        size = self.stack_size(job)
+        found = self._cut(job)
+        size = min(found.samples, len(job.rows))
         text = f"{stack_in_words(size)}, with shared gates for shared angles"
-        rows = 1 << self._table_bits(job, Stack.bits_for(size))
-        rows = min(rows, len(job.shared))
-        return f"{text}, and {rows} sets of shared angles" if rows > 1 else text
+        rows = min(1 << found.table_bits, len(job.shared))
+        text = f"{text}, and {rows} sets of shared angles" if rows > 1 else text
+        return f"{text}; up to {found.stacks} runs at the same time" if found.stacks > 1 else text
 
-    def _table_bits(self, job: Job, sample_bits: int) -> int:
-        """Return the number of index qubits for shared rows; 0 if a row is large enough alone."""
-        row = job.program.num_qubits + sample_bits
-        if len(job.shared) == 1 or row > QUBITS_OF_A_TINY_RUN:
-            return 0
-        room = self.limits.stack_size(row, table=True).bit_length() - 1
-        return min(Stack.bits_for(len(job.shared)), room)
+    def _cut(self, job: Job) -> Cut:
+        shape, num_qubits = (len(job.shared), len(job.rows)), job.program.num_qubits
+        cores = self.simulator.parallel_runs
+        return cut(shape, num_qubits, self.stack_size(job), self.limits, cores)
 
 
 def stack_in_words(size: int) -> str:
@@ -81,12 +72,14 @@ def layered_stack(
     settings: tuple[Setting, ...],
     start: int | None = None,
     saves: tuple[int, ...] = (),
+    lane: int = 0,
     *,
     states: bool = False,
 ) -> Stack:
     """Return the stack from layer ``start``, with the states before the ``saves`` saved.
 
-    At its end, it saves probabilities of all settings, or with ``states`` the states.
+    At its end, it saves the probabilities of all settings, or with ``states`` the states. Runs of
+    one call need stacks of different lanes, because a stack holds its angles.
     """
 
     def build() -> Stack:
@@ -104,7 +97,11 @@ def layered_stack(
         stack.add_readout(settings, states=states)
         return stack
 
-    return program.derived(("layers", bits, settings, start, saves, states), build)
+    return program.derived(("layers", bits, settings, start, saves, lane, states), build)
+
+
+Load = tuple[Stack, Rows, Shared]  # stack, its samples and rows of shared angles
+Tables = list[Float64[np.ndarray, "S B _"]]  # one per setting
 
 
 def run_stack(
@@ -114,211 +111,39 @@ def run_stack(
     shared: Shared,
     settings: tuple[Setting, ...],
     state: Complex128[np.ndarray, " amplitudes"] | None = None,
-) -> list[Float64[np.ndarray, "S B _"]]:
+) -> Tables:
     """Fill a stack and run it, with a table of angles if it does not hold all rows."""
-    binds = stack.fill(rows, shared, state)
-    if stack.table_bits or not binds:  # one run serves all rows
-        one = {parameter: values[:1] for parameter, values in binds.items()}
-        request = RunRequest(stack.circuit, len(shared) * len(rows) * len(settings), one)
-        ((saved,),) = simulator.submit([request], **small_or_large(stack.num_qubits))
-        held = len(shared) if stack.table_bits else 1
-        tables = [stack.split(as_double(saved[label]), len(rows), held) for label in stack.labels]
-        return tables if stack.table_bits else [np.repeat(t, len(shared), 0) for t in tables]
-    request = RunRequest(stack.circuit, len(rows) * len(settings), binds)
-    (runs,) = simulator.submit([request], **small_or_large(stack.num_qubits, len(shared)))
-    return [
-        np.concatenate([stack.split(as_double(run[label]), len(rows)) for run in runs])
+    return run_stacks(simulator, [(stack, rows, shared)], settings, state)[0]
+
+
+def run_stacks(
+    simulator: Simulator,
+    loads: Sequence[Load],
+    settings: tuple[Setting, ...],
+    state: Complex128[np.ndarray, " amplitudes"] | None = None,
+) -> list[Tables]:
+    """Fill different stacks and run them in one call."""
+    requests = []
+    for stack, rows, shared in loads:
+        binds = stack.fill(rows, shared, state)
+        count = len(rows) * len(settings)
+        if stack.table_bits or not binds:  # one run serves all rows
+            count *= len(shared)
+            binds = {parameter: values[:1] for parameter, values in binds.items()}
+        requests.append(RunRequest(stack.circuit, count, binds))
+    widest = max(stack.num_qubits for stack, *_ in loads)
+    total = sum(request.runs for request in requests)
+    options = {"max_parallel_experiments": len(loads), **small_or_large(widest, total)}
+    results = simulator.submit(requests, **options)
+    return [_tables(load, runs) for load, runs in zip(loads, results, strict=True)]
+
+
+def _tables(load: Load, runs: Sequence[Data]) -> Tables:
+    """Return the probabilities of each setting, for all rows and samples of a stack."""
+    stack, rows, shared = load
+    held = min(len(shared), 1 << stack.table_bits)
+    tables = [
+        np.concatenate([stack.split(as_double(run[label]), len(rows), held) for run in runs])
         for label in stack.labels
     ]
-
-
-class Checkpoints(Strategy):
-    """Strategy that saves the states of a common row, from which other rows start.
-
-    Rows that differ in one angle are sums of the final states of the common row and fewer runs.
-    """
-
-    name = "checkpoints"
-
-    def stack_size(self, job: Job) -> int:
-        """Return the number of samples per run."""
-        return self._stack_size(job, self._plan(job))
-
-    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack: first the common row, then the others by their first layer."""
-        plan = self._plan(job)
-        for rows in chunks(len(job.rows), self._stack_size(job, plan)):
-            yield from self._stack_parts(job, plan, rows)
-
-    def explain(self, job: Job) -> str:
-        """Return the size of a stack in words."""
-        plan = self._plan(job)
-        size = stack_in_words(self._stack_size(job, plan))
-        text = f"{size}; rows start from the saved state before their first different layer"
-        return f"{text}{plan.sums.explain()}"
-
-    def _plan(self, job: Job) -> _Plan:
-        program = circuit_program(job)
-        common, first = common_row(program, job.shared)
-        needed = _bytes_per_amplitude(job.readout.num_settings) << program.num_qubits
-        fits = needed <= self.limits.max_memory // 2
-        table = job.shared if fits else job.shared[:0]
-        return _Plan(common, first, Interpolation.of(program, table, common))
-
-    def _stack_size(self, job: Job, plan: _Plan) -> int:
-        settings = job.readout.num_settings if plan.sums.members.size else 0
-        each = _bytes_per_amplitude(settings)
-        size = self.limits.stack_size(job.program.num_qubits, table=True, bytes_each=each)
-        return min(size, super().stack_size(job))
-
-    def _stack_parts(
-        self, job: Job, plan: _Plan, rows: Int[np.ndarray, " b"]
-    ) -> Iterator[PartialResult]:
-        program = circuit_program(job)
-        settings = job.readout.settings(program)
-        samples = job.rows[rows]
-        bits = Stack.bits_for(len(samples))
-        layers = len(program.layers)
-        unchanged = np.flatnonzero(plan.first == layers)
-        summed = plan.sums.members
-        starts = [place for place in range(layers) if place in plan.first]
-        at_once = self.limits.states_at_once(program.num_qubits + bits)
-        ends: list[States] = []  # of the common row, in the basis of each setting
-        for number in range(0, max(1, len(starts)), at_once):
-            some = tuple(starts[number : number + at_once])
-            read = () if number or not (unchanged.size or summed.size) else settings
-            stack = layered_stack(program, (bits, 0), read, saves=some, states=summed.size > 0)
-            binds = stack.fill(samples, plan.common[None])
-            # settings of sums are counted here, as no run of theirs has a setting of its own
-            count = len(samples) * len(stack.labels) * (unchanged.size + summed.size)
-            request = RunRequest(stack.circuit, count, binds)
-            ((saved,),) = self.simulator.submit([request], **small_or_large(stack.num_qubits))
-            if stack.labels:
-                if summed.size:
-                    ends = [_states(stack, [saved], t, len(samples)) for t in stack.labels]
-                    tables = [
-                        _probabilities(program, setting, end.copy(), len(samples))
-                        for setting, end in zip(settings, ends, strict=True)
-                    ]
-                else:
-                    tables = [stack.split(as_double(saved[t]), len(samples)) for t in stack.labels]
-                repeated = [np.repeat(table, unchanged.size, 0) for table in tables]
-                yield PartialResult(unchanged, rows, repeated)
-            for start in some:
-                state = as_double(saved[f"layer {start}"])
-                yield from self._tails(job, plan, start, rows, state)
-                yield from self._sums(job, plan, start, rows, state, ends)
-
-    def _tails(
-        self,
-        job: Job,
-        plan: _Plan,
-        start: int,
-        rows: Int[np.ndarray, " b"],
-        state: Complex128[np.ndarray, " amplitudes"],
-    ) -> Iterator[PartialResult]:
-        """Run the rest of the circuits from the saved state, for rows without a sum."""
-        program = circuit_program(job)
-        settings = job.readout.settings(program)
-        samples = job.rows[rows]
-        others = plan.first == start
-        others[plan.sums.members] = False
-        members = np.flatnonzero(others)
-        bits = Stack.bits_for(len(samples)), 0
-        tail = layered_stack(program, bits, settings, start)
-        size = self.limits.runs_per_call(tail.num_qubits, len(settings))
-        for part in chunks(len(members), size):
-            table = job.shared[members[part]]
-            tables = run_stack(self.simulator, tail, samples, table, settings, state)
-            yield PartialResult(members[part], rows, tables)
-
-    def _sums(
-        self,
-        job: Job,
-        plan: _Plan,
-        start: int,
-        rows: Int[np.ndarray, " b"],
-        state: Complex128[np.ndarray, " amplitudes"],
-        ends: list[States],
-    ) -> Iterator[PartialResult]:
-        """Run the rest of the circuits whose states give those of several rows as sums."""
-        program, sums = circuit_program(job), plan.sums
-        settings = job.readout.settings(program)
-        count = len(rows)
-        tail = layered_stack(program, (Stack.bits_for(count), 0), settings, start, states=True)
-        size = self.limits.interpolated_rows(tail.num_qubits, len(settings))
-        for part in sums.parts(np.flatnonzero(plan.first[sums.members] == start), size):
-            which = np.unique(sums.sources[part])
-            binds = tail.fill(job.rows[rows], sums.runs[which], state)
-            options = small_or_large(tail.num_qubits, len(which))
-            (runs,) = self.simulator.submit([RunRequest(tail.circuit, 0, binds)], **options)
-            for some in np.array_split(part, -(-len(part) // size)):
-                tables = []
-                for setting, label, end in zip(settings, tail.labels, ends, strict=True):
-                    ran = _states(tail, runs, label, count)
-                    at_once = max(1, AMPLITUDES_OF_A_SUM // ran.shape[1])
-                    tables.append(
-                        np.concatenate(
-                            [
-                                _probabilities(
-                                    program, setting, sums.states(some[few], end, ran, which), count
-                                )
-                                for few in chunks(len(some), at_once)
-                            ]
-                        )
-                    )
-                yield PartialResult(sums.members[some], rows, tables)
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """Common row of a table, and the ways to the other rows."""
-
-    common: SharedRow
-    first: Int[np.ndarray, " S"]  # first layer in which a row differs
-    sums: Interpolation
-
-
-def _bytes_per_amplitude(settings: int) -> int:
-    """Return the memory of a run from a saved state, with sums of states of some settings."""
-    return BYTES_PER_CHECKPOINT_AMPLITUDE + BYTES_PER_INTERPOLATED_AMPLITUDE * settings
-
-
-def _states(stack: Stack, runs: Sequence[Data], label: str, samples: int) -> States:
-    """Return the states of all samples under a label, one row per run, each of norm 1."""
-    blocks = 1 << stack.sample_bits
-    states = [as_double(run[label]).reshape(blocks, -1)[:samples].ravel() for run in runs]
-    return math.sqrt(blocks) * np.stack(states)
-
-
-def _probabilities(
-    program: CircuitProgram, setting: Setting, states: States, samples: int
-) -> Float64[np.ndarray, "s b _"]:
-    """Return the probabilities of the qubits of a setting; overwrite the states."""
-    parts = states.view(np.float64)
-    parts *= parts
-    whole = (parts[:, ::2] + parts[:, 1::2]).reshape(-1, 1 << program.num_qubits)
-    return marginal(whole, setting.qubits).reshape(len(states), samples, -1)
-
-
-def common_row(program: CircuitProgram, table: Shared) -> tuple[SharedRow, Int[np.ndarray, " S"]]:
-    """Return a row that many rows begin with, and the first other layer of each row.
-
-    It has the angles of more than half of the rows, as in tables of shifts. Without such
-    angles, it has the most frequent ones of each layer.
-    """
-    end, layers = len(program.layers), layers_of_angles(program)
-    common = np.sort(table, axis=0)[len(table) // 2]
-    if not (2 * np.count_nonzero(table == common, axis=0) > len(table)).all():
-        for place in range(end):
-            columns = np.flatnonzero(layers == place)
-            kinds, counts = np.unique(table[:, columns], axis=0, return_counts=True)
-            common[columns] = kinds[counts.argmax()]
-    first = np.where(table != common, layers, end).min(axis=1, initial=end)
-    return common, first
-
-
-def saves_runs(program: CircuitProgram, table: Shared) -> bool:
-    """Return True if the states of many rows are sums, as in tables of shifts."""
-    sums = Interpolation.of(program, table, common_row(program, table)[0])
-    return 4 * (len(sums.members) - len(sums.runs)) >= len(table)
+    return [np.repeat(t, len(shared) // len(t), 0) for t in tables]
