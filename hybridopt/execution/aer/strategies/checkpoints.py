@@ -92,37 +92,37 @@ class Checkpoints(Strategy):
             count = len(samples) * len(stack.labels) * (unchanged.size + summed.size)
             request = RunRequest(stack.circuit, count, binds)
             ((saved,),) = self.simulator.submit([request], **small_or_large(stack.num_qubits))
-            if stack.labels:
-                if summed.size:
-                    ends = [_states(stack, [saved], t, len(samples)) for t in stack.labels]
-                    tables = [
-                        _probabilities(program, setting, end.copy(), len(samples))
-                        for setting, end in zip(settings, ends, strict=True)
-                    ]
-                else:
-                    tables = [stack.split(as_double(saved[t]), len(samples)) for t in stack.labels]
+            if stack.labels and summed.size:
+                ends = [_states(stack, [saved], label, len(samples)) for label in stack.labels]
+            if stack.labels and unchanged.size:
+                tables = [
+                    _probabilities(program, setting, end.copy(), len(samples))
+                    for setting, end in zip(settings, ends, strict=False)
+                ] or [stack.split(as_double(saved[t]), len(samples)) for t in stack.labels]
                 repeated = [np.repeat(table, unchanged.size, 0) for table in tables]
                 yield PartialResult(unchanged, rows, repeated)
             for start in some:
                 state = as_double(saved[f"layer {start}"])
-                yield from self._tails(job, plan, start, rows, state)
-                yield from self._sums(job, plan, start, rows, state, ends)
+                others = plan.first == start
+                others[summed] = False
+                yield from self._tails(job, np.flatnonzero(others), start, rows, state)
+                members = np.flatnonzero(plan.first[summed] == start)
+                yield from self._sums(job, plan.sums, members, start, rows, state, ends)
 
     def _tails(
         self,
         job: Job,
-        plan: _Plan,
+        members: Int[np.ndarray, " s"],
         start: int,
         rows: Int[np.ndarray, " b"],
         state: Complex128[np.ndarray, " amplitudes"],
     ) -> Iterator[PartialResult]:
         """Run the rest of the circuits from the saved state, for rows without a sum."""
+        if not members.size:
+            return
         program = circuit_program(job)
         settings = job.readout.settings(program)
         samples = job.rows[rows]
-        others = plan.first == start
-        others[plan.sums.members] = False
-        members = np.flatnonzero(others)
         bits = Stack.bits_for(len(samples)), 0
         tail = layered_stack(program, bits, settings, start)
         size = self.limits.runs_per_call(tail.num_qubits, len(settings))
@@ -134,19 +134,21 @@ class Checkpoints(Strategy):
     def _sums(
         self,
         job: Job,
-        plan: _Plan,
+        sums: Interpolation,
+        members: Int[np.ndarray, " s"],
         start: int,
         rows: Int[np.ndarray, " b"],
         state: Complex128[np.ndarray, " amplitudes"],
         ends: list[States],
     ) -> Iterator[PartialResult]:
-        """Run the rest of the circuits whose states give those of several rows as sums."""
-        program, sums = circuit_program(job), plan.sums
+        """Run the rest of the circuits whose states give those of several members as sums."""
+        if not members.size:
+            return
+        program, count = circuit_program(job), len(rows)
         settings = job.readout.settings(program)
-        count = len(rows)
         tail = layered_stack(program, (Stack.bits_for(count), 0), settings, start, states=True)
         size = self.limits.interpolated_rows(tail.num_qubits, len(settings))
-        for part in sums.parts(np.flatnonzero(plan.first[sums.members] == start), size):
+        for part in sums.parts(members, size):
             which = np.unique(sums.sources[part])
             binds = tail.fill(job.rows[rows], sums.runs[which], state)
             options = small_or_large(tail.num_qubits, len(which))
@@ -155,17 +157,10 @@ class Checkpoints(Strategy):
                 tables = []
                 for setting, label, end in zip(settings, tail.labels, ends, strict=True):
                     ran = _states(tail, runs, label, count)
-                    at_once = max(1, AMPLITUDES_OF_A_SUM // ran.shape[1])
-                    tables.append(
-                        np.concatenate(
-                            [
-                                _probabilities(
-                                    program, setting, sums.states(some[few], end, ran, which), count
-                                )
-                                for few in chunks(len(some), at_once)
-                            ]
-                        )
-                    )
+                    few = max(1, AMPLITUDES_OF_A_SUM // ran.shape[1])
+                    states = (sums.states(some[i], end, ran, which) for i in chunks(len(some), few))
+                    found = [_probabilities(program, setting, one, count) for one in states]
+                    tables.append(np.concatenate(found))
                 yield PartialResult(sums.members[some], rows, tables)
 
 
