@@ -90,6 +90,16 @@ def test_sizes_of_states_in_place(sizes, cores, name, monkeypatch):
     assert "Strategy in-place:" in AerExecutor(**options, strategy="in-place").explain(job)
 
 
+def test_smaller_tables_of_shifts_use_checkpoints(monkeypatch):
+    monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
+    table = wide_job(10, num_rows=2, num_shared=60)
+    shared = np.tile(table.shared[0], (60, 1))
+    shared[np.arange(60), np.arange(60) // 6] += np.linspace(-3, 3, 60)
+    shifts = Job(table.program, table.readout, table.rows, shared)
+    assert "Strategy stacked" in AerExecutor().explain(table)
+    assert "differ in one angle" in AerExecutor().explain(shifts)
+
+
 @pytest.mark.parametrize("strategy", ["automatic", "in-place"])
 def test_circuits_of_aer_are_the_fallback(strategy, monkeypatch):
     small = wide_job(4, num_shared=60)
