@@ -62,6 +62,7 @@ default_role = "py:obj"
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "hybridopt"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -41,7 +41,10 @@ def displayed_formula(translator: HTML5Translator, node: nodes.math_block) -> No
 
 
 def inline_drawings(app: Sphinx, doctree: nodes.document, _page: str) -> None:
-    """Put the drawings of docs/pictures into the page, where they take its colours."""
+    """Put the drawings of docs/pictures into the page, where they take its colours.
+
+    Other pictures become links to their files.
+    """
     for image in list(doctree.findall(nodes.image)):
         path = Path(app.srcdir, image["uri"])
         if path.suffix == ".svg" and path.parent.name == "pictures" and "docs" in path.parts:
@@ -51,6 +54,8 @@ def inline_drawings(app: Sphinx, doctree: nodes.document, _page: str) -> None:
             image.replace_self(
                 nodes.raw("", f'<div class="drawing">{drawing}</div>', format="html")
             )
+        elif not isinstance(image.parent, nodes.reference):
+            image["scale"] = 100  # Sphinx links scaled pictures to their files, to enlarge them
 
 
 def public_reference(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -11,6 +12,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import inspect as sphinx_inspect
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -27,6 +29,7 @@ def setup(app: Sphinx) -> None:
     app.add_directive("public-names", PublicNames)
     app.add_directive("public-overview", PublicOverview)
     app.connect("autodoc-skip-member", skip_foreign_member)
+    app.connect("autodoc-process-signature", signature_of_constructor)
     app.connect("env-check-consistency", warn_of_missing_names)
 
 
@@ -57,7 +60,7 @@ def first_sentence(value: object) -> str:
         return (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
     if isinstance(value, Mapping):
         return f"Mapping of the names {', '.join(f'``{name}``' for name in value)}."
-    return f"Type ``{value}``."
+    return f"Type ``{re.sub(r'[a-z_.]+[.]', '', str(value))}``."
 
 
 class PublicNames(SphinxDirective):
@@ -119,6 +122,16 @@ def skip_foreign_member(*event: object) -> bool | None:
     value = getattr(value, "fget", None) or getattr(value, "__func__", value)
     home = getattr(value, "__module__", None)
     return True if home is not None and not home.startswith("hybridopt") else None
+
+
+def signature_of_constructor(*event: object) -> tuple[str, str | None] | None:
+    """Return the signature of ``__init__`` for a class whose ``__new__`` takes any arguments."""
+    _, kind, _, value, _, signature, _ = event
+    if kind != "class" or not str(signature).startswith("(*args: "):
+        return None
+    found = sphinx_inspect.signature(value.__init__, bound_method=True)
+    stringify = sphinx_inspect.stringify_signature
+    return stringify(found, show_return_annotation=False, unqualified_typehints=True), None
 
 
 def warn_of_missing_names(_app: Sphinx, env: BuildEnvironment) -> None:
