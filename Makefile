@@ -33,7 +33,7 @@ test-oldest:
 .PHONY: test-newest
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,peers,mnist,dask,ibm,pandas,weights]"
+	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,docs,peers,mnist,dask,ibm,pandas,weights]"
 	.venv-newest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/python -m pytest -n 2 --dist worksteal
 

@@ -49,6 +49,7 @@ autodoc_default_options = {
     "members": True,
     "inherited-members": "Module, Optimizer, BaseException, object",  # up to these classes
     "show-inheritance": True,
+    "exclude-members": "extra_repr",
 }
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
