@@ -283,7 +283,7 @@ def _jacobian(
 ) -> Float64[np.ndarray, "N K W"]:
     """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
     # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
-    # outputs and columns. A backward rule takes each output back, many in one run.
+    # outputs and columns. A backward run takes each output back, many in one run.
     backward = runs_backward(rule)
     executor, readout = compiled.executor, placed.readout
     lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
@@ -361,10 +361,10 @@ def _backward(
     by_rows: Float64[Tensor, "N R W"],
 ) -> Float64[Tensor, "N K W"]:
     needs = (True, False)
-    rule = evaluation.rule
-    memory = (rule if isinstance(rule, Adjoint) else Adjoint()).memory(evaluation, needs)
-    if isinstance(rule, Adjoint):  # shifts are counted already, and hardware runs nothing else
+    memory = Adjoint().memory(evaluation, needs)
+    if isinstance(evaluation.rule, Adjoint):
         evaluation.numbers(rows, shared, memory)
+    # otherwise shifts are counted already, and hardware runs no circuit without a shift
     outputs = evaluation.readout.num_outputs(evaluation.program)
     result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
     tables = rows.numpy(), shared.numpy()

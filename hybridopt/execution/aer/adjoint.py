@@ -29,8 +29,8 @@ from hybridopt.execution.memory_budget import (
 from hybridopt.execution.readout import Expectations, Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
-AMPLITUDES_OF_COTANGENTS = 1 << 16  # measured: larger stacks of several cotangents are not faster
 QUBITS_WITHOUT_COPIES = 13  # on a GPU; narrower states of layers are copied faster than read there
+AMPLITUDES_OF_COTANGENTS = 1 << 16  # measured: larger stacks of several cotangents are not faster
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs take less time than the transfer of their gates to Aer
 
 Arrays = list[np.ndarray]  # one per run of a call
@@ -141,6 +141,13 @@ class AdjointState(ForwardRecord):
                     by_shared[s, rotation.angle] += by_sample.sum()
         return by_rows, by_shared
 
+    def _can_keep(self, states: int) -> bool:
+        """Return whether states of this number of circuits, before all layers, fit into memory."""
+        layers = 0 if self._reads_on_gpu else len(self._circuits.wanted)
+        kept = 2 * states * (layers + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
+        return needed <= self.executor.max_memory // 2
+
     def vjps(
         self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
     ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
@@ -167,13 +174,6 @@ class AdjointState(ForwardRecord):
                     else:
                         by_shared[some, s, rotation.angle] += slopes.sum(axis=1)
         return by_rows, by_shared
-
-    def _can_keep(self, states: int) -> bool:
-        """Return whether states of this number of circuits, before all layers, fit into memory."""
-        layers = 0 if self._reads_on_gpu else len(self._circuits.wanted)
-        kept = 2 * states * (layers + 1)  # stacks are padded
-        needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
-        return needed <= self.executor.max_memory // 2
 
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
