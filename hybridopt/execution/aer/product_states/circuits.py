@@ -92,7 +92,7 @@ class SweptCircuits:
 
     def _forward(self) -> QuantumCircuit:
         circuit, amplitudes = QuantumCircuit(self._program.num_qubits), self._program.amplitudes
-        if amplitudes is not None:  # gates with real matrices, so that there is no phase
+        if amplitudes is not None:  # gates with real matrices add no phase
             angles = self._program.template.rows[: amplitudes.size - 1]
             amplitudes.append_preparation(circuit, angles)
         for place, (fixed, rotations) in enumerate(self._parts):
