@@ -15,15 +15,21 @@ from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint
-from hybridopt.execution.aer.in_place.reading import marginal
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
-from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES_PER_COMPLEX, Limits
-from hybridopt.execution.readout import Readout
+from hybridopt.execution.memory_budget import (
+    AMPLITUDES_PER_RUN_ON_A_GPU,
+    BYTES_PER_ADJOINT_AMPLITUDE,
+    BYTES_PER_COMPLEX,
+    Limits,
+)
+from hybridopt.execution.readout import Expectations, Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
+QUBITS_WITHOUT_COPIES = 13  # on a GPU; narrower states of layers are copied faster than read there
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs take less time than the transfer of their gates to Aer
 
 Arrays = list[np.ndarray]  # one per run of a call
@@ -41,7 +47,11 @@ class _ForwardStates:
 
 @dataclass(eq=False)
 class AdjointState(ForwardRecord):
-    """Evaluation by state vectors; the states before each layer are kept if they fit."""
+    """Evaluation by state vectors; the states before each layer are kept if they fit.
+
+    On a GPU, they are kept only for derivatives of angles of samples on few qubits. Otherwise, the
+    final state is kept, and derivatives are read on the GPU.
+    """
 
     program: CircuitProgram
     readout: Readout
@@ -50,6 +60,7 @@ class AdjointState(ForwardRecord):
     parallel_runs: int
     needs: tuple[bool, bool]
     in_place: InPlaceAdjoint | None = None  # if small stacks run in place
+    on_gpu: bool = False
 
     def __post_init__(self) -> None:
         needed = BYTES_PER_ADJOINT_AMPLITUDE << self.program.num_qubits
@@ -64,7 +75,15 @@ class AdjointState(ForwardRecord):
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        self._limits = Limits(self.executor.max_memory)
+        self._limits = Limits(self.executor.max_memory, self.on_gpu)
+        wanted = [one for layer in self._circuits.wanted.values() for one in layer]
+        of_samples = any(rotation.per_sample for rotation in wanted)
+        wide = program.num_qubits >= QUBITS_WITHOUT_COPIES
+        self._reads_on_gpu = self.on_gpu and (wide or not of_samples)
+        self._alone = self._reads_on_gpu and of_samples  # each outcome of the index is a pass
+        self._from_states = self.readout.reads_states or (
+            self.on_gpu and isinstance(self.readout, Expectations)
+        )
         self._act = ObservableAction.of(program, self.readout, self._limits)
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
@@ -76,11 +95,9 @@ class AdjointState(ForwardRecord):
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
-        states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
-        needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
-        keep = needed <= self.executor.max_memory // 2
+        keep = self._can_keep(len(rows) * len(shared))
         at_once = self._limits.settings_at_once(self.program.num_qubits)
-        read = self.readout.reads_states or self.readout.num_settings <= at_once
+        read = self._from_states or self.readout.num_settings <= at_once
         if not read:  # too many settings for the run that keeps its states
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared)).values
             if not keep:
@@ -108,9 +125,10 @@ class AdjointState(ForwardRecord):
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
             found = [state for state in states if state is not None]
-            together = len(found) < len(parts)
-            if together:
-                found, _ = self._forward(samples, shared[s], keep=False, read=False)
+            together = self._reads_on_gpu
+            if len(found) < len(parts):
+                together = together or not self._can_keep(parts[-1].stop - parts[0].start)
+                found, _ = self._forward(samples, shared[s], keep=not together, read=False)
             weights = [cotangent[s, part] for part in parts]
             slopes = self._back(samples, shared[s], found, weights, together=together)
             for place, rotation, by_sample in slopes:
@@ -122,10 +140,18 @@ class AdjointState(ForwardRecord):
                     by_shared[s, rotation.angle] += by_sample.sum()
         return by_rows, by_shared
 
+    def _can_keep(self, states: int) -> bool:
+        """Return whether states of this number of circuits, before all layers, fit into memory."""
+        layers = 0 if self._reads_on_gpu else len(self._circuits.wanted)
+        kept = 2 * states * (layers + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
+        return needed <= self.executor.max_memory // 2
+
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
-        from_states = read and self.readout.reads_states
+        from_states = read and self._from_states
+        keep = keep and not self._reads_on_gpu
         settings = self.readout.settings(self.program) if read and not from_states else ()
         runs = []
         for lane, rows in enumerate(samples):
@@ -170,7 +196,9 @@ class AdjointState(ForwardRecord):
             length = float(np.linalg.norm(lam))
             if length == 0:
                 continue
-            stack = self._circuits.backward(bits + together, together=together, lane=len(runs))
+            stack = self._circuits.backward(
+                bits + together, together=together, on_gpu=self._reads_on_gpu, lane=len(runs)
+            )
             run = StackRun(stack, rows, shared, lam.ravel() / length)
             if together:
                 phi = np.zeros_like(lam)
@@ -217,6 +245,9 @@ class AdjointState(ForwardRecord):
         for layer, rotations in self._circuits.wanted.items():
             for number, rotation in enumerate(rotations):
                 both = saved[label(layer, number)]
+                if self._reads_on_gpu and not rotation.per_sample:  # summed over the samples
+                    yield rotation, math.sqrt(count) * both.reshape(1)
+                    continue
                 below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)[:, :count]
                 yield rotation, (above - below) @ rotation.family.eigenvalues * math.sqrt(count)
 
@@ -245,8 +276,8 @@ class AdjointState(ForwardRecord):
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """Yield, per row of shared angles and call, the samples of its parallel runs."""
         fits = self.executor.max_memory // 2 // BYTES_PER_ADJOINT_AMPLITUDE
-        fits = min(AMPLITUDES_PER_CALL, fits)
-        size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
+        fits = min(AMPLITUDES_PER_RUN_ON_A_GPU if self.on_gpu else AMPLITUDES_PER_CALL, fits)
+        size = 1 if self._alone else 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
                 count = min(size, len(rows) - start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -13,12 +14,13 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
-from hybridopt.execution.aer.devices import checked_device
+from hybridopt.execution.aer.devices import checked_device, default_memory
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
@@ -26,7 +28,7 @@ from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, S
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
-from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
+from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
@@ -50,7 +52,8 @@ class AerExecutor(RandomStream, StateExecutor):
     (`copy.deepcopy`) is the same executor: all copies share one cost and one random stream.
 
     Args:
-        device: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU if available.
+        device: Device that simulates the circuits: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU
+            if available. Torch's ``"cuda"`` is the GPU. `fit(device=)` moves torch modules only.
         shots: Number of shots per setting; None for exact simulation.
         noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` for its noise, couplings and
             gates. A transpiled circuit runs unchanged, with the noise of its device qubits. Any
@@ -65,7 +68,8 @@ class AerExecutor(RandomStream, StateExecutor):
             on the seed, the call and the row of angles, so no two calls share their shot noise.
         max_memory: Largest memory of circuits, states and results at one time, above that of the
             process after import: bytes, or a text such as ``"2 GB"``; None for half of the memory
-            of the machine. Work is cut to fit, or refused before a circuit runs.
+            of the machine, or of its GPU if that is used and has less. Work is cut to fit, or
+            refused before a circuit runs.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
@@ -107,9 +111,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     changeable: ClassVar[frozenset[str]] = frozenset({"device", "max_memory", "seed", "strategy"})
 
+    @explain_arguments
     def __init__(
         self,
-        device: str = "CPU",
+        device: object = "CPU",
         *,
         shots: int | None = None,
         noise_model: object | None = None,
@@ -126,9 +131,9 @@ class AerExecutor(RandomStream, StateExecutor):
         readout_mitigation: str | None = None,
         confusion: object | None = None,
     ) -> None:
-        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
+        self.device = checked_device(device, self.method)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
         self.seed = _validation.optional_integer("seed", seed, minimum=0)
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
@@ -137,7 +142,7 @@ class AerExecutor(RandomStream, StateExecutor):
         )
         self.truncation = _validation.real("truncation", truncation, minimum=0.0, below=1.0)
         limit = _validation.optional_memory("max_memory", max_memory)
-        self.max_memory = physical_memory() // 2 if limit is None else limit
+        self.max_memory = default_memory(self.device) if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
         options = placement_options(backend, layout, optimization_level, seed_transpiler)
@@ -147,7 +152,7 @@ class AerExecutor(RandomStream, StateExecutor):
         self.readout_mitigation = readout_mitigation
         self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
-        limits = Limits(self.max_memory)
+        limits = Limits(self.max_memory, on_gpu=self.device == "GPU")
         self._strategies = Strategies(
             *simulated, limits, self.strategy, self._truncation(), mitigation
         )
@@ -184,7 +189,7 @@ class AerExecutor(RandomStream, StateExecutor):
         ``"noise_model"`` is JSON, or the name of a device or model that JSON cannot hold.
         """
         settings = {name: getattr(self, name) for name in PLAIN_SETTINGS}
-        if self.max_memory != physical_memory() // 2:  # the default depends on the machine
+        if self.max_memory != default_memory(self.device):  # the default depends on the machine
             settings["max_memory"] = self.max_memory
         if self.noise is not None and self.noise.device is not None:
             settings |= asdict(self.noise.options)
@@ -273,16 +278,25 @@ class AerExecutor(RandomStream, StateExecutor):
         if self.noise is not None:
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
-            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
+            count = partial(self.count_settings, program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, count)
         if self.method == "matrix_product_state":
             return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        runs = self._strategies.simulator("statevector").parallel_runs
-        return AdjointState(program, readout, self, self._evolve, runs, needs, in_place)
+        how = (
+            self._strategies.simulator("statevector").parallel_runs,
+            needs,
+            in_place,
+            self.device == "GPU",
+        )
+        return AdjointState(program, readout, self, self._evolve, *how)
 
-    def _count_settings(self, count: int) -> None:
+    def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
+        """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""
         with self._lock:
-            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
+            mitigated = self._strategies.mitigated(program, readout)
+            method = "density_matrix" if self.noise else "statevector"
+            self._strategies.simulator(method).state.tally.uncounted[mitigated, None] += circuits
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
@@ -344,7 +358,7 @@ class AerExecutor(RandomStream, StateExecutor):
         entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
         sampler = None if job.shots is None else Sampler(entropy, job.stream)
         for part in strategy.parts(job, sampler):
-            cells = np.ix_(part.shared, part.rows)
+            cells = part.cells
             per_shot = part.variances
             if part.values is not None:
                 values[cells] += part.values

@@ -47,7 +47,8 @@ PER_MATRIX_GATE = 3e-5  # of a matrix product state of small bonds
 Sizes = tuple[int, int, int]  # rows of shared angles S, samples B, settings G
 STACKS = frozenset({"in-place", "stacked", "checkpoints", "saved-states"})
 COMMON_STARTS = frozenset({"in-place", "checkpoints"})  # gates run once for all rows of angles
-WHOLE_READOUTS = frozenset({"saved-states", "saved-expectations"})  # one run for all settings
+# one run for all settings
+WHOLE_READOUTS = frozenset({"gpu-expectations", "saved-states", "saved-expectations"})
 
 
 @dataclass(frozen=True)

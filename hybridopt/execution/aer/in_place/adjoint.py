@@ -19,8 +19,9 @@ from hybridopt.execution.aer.in_place.circuit import (
     is_faster,
     layers_with_row_angles,
 )
-from hybridopt.execution.aer.in_place.reading import exact_outputs, marginal
+from hybridopt.execution.aer.in_place.reading import exact_outputs
 from hybridopt.execution.aer.in_place.state import Placed
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.job import Outputs, Rows, Shared

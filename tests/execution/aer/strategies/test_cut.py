@@ -34,8 +34,7 @@ def cores(monkeypatch):
 def test_every_core_has_a_run_unless_runs_become_small(num_qubits, count):
     for num_shared, num_rows in SHAPES:
         table = num_shared > 1
-        largest = min(PLENTY.stack_size(num_qubits, table=table), num_rows)
-        found = cut((num_shared, num_rows), num_qubits, largest, PLENTY, count)
+        found = cut((num_shared, num_rows), num_qubits, 1, PLENTY, count)
         per_run = min(found.samples, num_rows)
         stacks = -(-num_rows // found.samples)
         rows = -(-num_shared >> found.table_bits)
@@ -49,7 +48,7 @@ def test_every_core_has_a_run_unless_runs_become_small(num_qubits, count):
 
 
 def test_one_core_has_the_widest_stacks():
-    found = cut((256, 16), 4, 16, PLENTY, 1)
+    found = cut((256, 16), 4, 1, PLENTY, 1)
     assert (found.samples, found.table_bits, found.stacks) == (16, 7, 1)
 
 
@@ -65,8 +64,7 @@ def test_one_core_has_the_widest_stacks():
     ],
 )
 def test_cut(num_qubits, shape, count, expected):
-    largest = min(PLENTY.stack_size(num_qubits, table=shape[0] > 1), shape[1])
-    found = cut(shape, num_qubits, largest, PLENTY, count)
+    found = cut(shape, num_qubits, 1, PLENTY, count)
     assert (found.samples, found.table_bits, found.stacks) == expected
 
 
@@ -102,7 +100,7 @@ def test_shots_do_not_depend_on_the_cores(name, cores):
     results = []
     for count in (1, 2, 16):
         cores(count)
-        results.append(AerExecutor(shots=100, seed=3).run(job_of(*JOBS[name])))
+        results.append(AerExecutor(shots=100, seed=3, strategy="stacked").run(job_of(*JOBS[name])))
     for other in results[1:]:
         np.testing.assert_array_equal(other.values, results[0].values)
         np.testing.assert_array_equal(other.variances, results[0].variances)
