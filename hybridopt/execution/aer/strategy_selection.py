@@ -273,9 +273,8 @@ class Strategies:
         if not self._runs_in_place(program):
             return None
         simulator = self.simulator("statevector")
-        always = self.strategy == InPlace.name
         parts = program, readout, needs, self.limits, simulator, lock
-        return InPlaceAdjoint(*parts, always=always)
+        return InPlaceAdjoint(*parts, always=self.strategy == InPlace.name)
 
     def adjoint_of_product_states(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
