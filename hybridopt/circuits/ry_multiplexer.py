@@ -22,6 +22,7 @@ from qiskit.circuit import Instruction
 from hybridopt.circuits.program import Program
 
 BYTES_PER_AMPLITUDE = 448  # measured: matrices, their copies in Aer, the state and its copies
+SQRT_HALF = np.sqrt(0.5)
 Matrices = Complex128[np.ndarray, "n 2 2"]
 
 
@@ -64,11 +65,21 @@ class AerMultiplexer(Instruction):  # type: ignore[misc]
 
 
 def ry_matrices(angles: Float64[np.ndarray, " n"], out: Matrices | None = None) -> Matrices:
-    """Return the matrix of RY for each angle [rad], in ``out`` if given."""
+    r"""Return the matrix of RY for each angle [rad], in ``out`` if given.
+
+    With :math:`\eta = \theta/2 - \pi/4`, its first column is
+    :math:`(\cos\eta - \sin\eta, \cos\eta + \sin\eta) / \sqrt 2`. At :math:`\theta = \pi/2`, both
+    entries are the same number, so that the two outcomes are exactly as likely.
+    """
     matrices: Matrices = np.empty((len(angles), 2, 2), dtype=complex) if out is None else out
-    halves, real = angles / 2, matrices.real
-    np.cos(halves, out=real[:, 0, 0])
-    np.sin(halves, out=real[:, 1, 0])
+    eta = angles - np.pi / 2
+    eta /= 2
+    cosines, sines = np.cos(eta), np.sin(eta, out=eta)
+    cosines *= SQRT_HALF
+    sines *= SQRT_HALF
+    real = matrices.real
+    np.subtract(cosines, sines, out=real[:, 0, 0])
+    np.add(cosines, sines, out=real[:, 1, 0])
     real[:, 1, 1] = real[:, 0, 0]
     np.negative(real[:, 1, 0], out=real[:, 0, 1])
     matrices.imag[:] = 0.0

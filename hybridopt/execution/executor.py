@@ -5,6 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
+from jaxtyping import Float64
+
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import UnsupportedError
@@ -109,8 +112,16 @@ class ForwardRecord(ABC):
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
 
+    def vjps(
+        self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
+        """Return the derivatives of `vjp` for several cotangents, if possible in one pass."""
+        each = [self.vjp(rows, shared, one) for one in cotangents]
+        by_rows, by_shared = zip(*each, strict=True)
+        return np.stack(by_rows), np.stack(by_shared)
+
     def explain(self) -> str:
-        """Return what is special about both passes in words; empty for state vectors."""
+        """Return peculiarities of both passes in words; empty for state vectors."""
         return ""
 
 

@@ -17,11 +17,12 @@ def angles(number: int) -> np.ndarray:
 
 
 def test_matrices_are_those_of_the_gate():
-    theta, out = angles(8), np.full((8, 2, 2), 7 + 7j)
+    theta, out = np.append(angles(7), np.pi / 2), np.full((8, 2, 2), 7 + 7j)
     expected = [RYGate(t).to_matrix() for t in theta]
     np.testing.assert_allclose(ry_matrices(theta), expected, rtol=0, atol=1e-15)
     assert ry_matrices(theta, out) is out
     np.testing.assert_array_equal(out, ry_matrices(theta))
+    assert out[-1, 0, 0] == out[-1, 1, 0]
 
 
 @pytest.mark.parametrize("num_index_qubits", [1, 3, 4])

@@ -30,6 +30,7 @@ from hybridopt.execution.readout import Expectations, Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
 QUBITS_WITHOUT_COPIES = 13  # on a GPU; narrower states of layers are copied faster than read there
+AMPLITUDES_OF_COTANGENTS = 1 << 16  # measured: larger stacks of several cotangents are not faster
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs take less time than the transfer of their gates to Aer
 
 Arrays = list[np.ndarray]  # one per run of a call
@@ -147,6 +148,32 @@ class AdjointState(ForwardRecord):
         needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
         return needed <= self.executor.max_memory // 2
 
+    def vjps(
+        self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
+        """Return derivatives for E cotangents; runs stack lambda of several ones if they fit."""
+        if self.in_place is not None and self.in_place.fits(rows, shared):
+            return self.in_place.vjps(rows, shared, cotangents)
+        known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
+        stacked = sum(len(state.final) for state in self._kept.values()) == len(rows) * len(shared)
+        if not (known and stacked and self._circuits.wanted) or self._circuits.to_start:
+            return super().vjps(rows, shared, cotangents)
+        by_rows = np.zeros((len(cotangents), *rows.shape))
+        by_shared = np.zeros((len(cotangents), *shared.shape))
+        for (s, start), state in self._kept.items():
+            part = slice(start, start + len(state.final))
+            fits = min(AMPLITUDES_OF_COTANGENTS, self._amplitudes_per_call())
+            size = max(1, fits // state.final.size)
+            for first in range(0, len(cotangents), size):
+                some = slice(first, first + size)
+                weights = cotangents[some, s, part]
+                for rotation, slopes in self._back_stacked(rows[part], shared[s], state, weights):
+                    if rotation.per_sample:
+                        by_rows[some, part, rotation.angle] += slopes
+                    else:
+                        by_shared[some, s, rotation.angle] += slopes.sum(axis=1)
+        return by_rows, by_shared
+
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
@@ -222,17 +249,46 @@ class AdjointState(ForwardRecord):
                     first, turned = both, self._fixed_phase(rows, shared, states[place])
                 yield place, None, scale * self._amplitudes_of(first / turned, len(rows))
 
-    def _slopes(self, state: _ForwardStates, saved: Saved) -> Iterator[tuple[Rotation, Slopes]]:
-        """Yield Im <lambda|D|phi> from the kept states phi and the saved states lambda."""
+    def _back_stacked(
+        self,
+        rows: Rows,
+        shared: np.ndarray,
+        state: _ForwardStates,
+        weights: Float64[np.ndarray, "E b K"],
+    ) -> Iterator[tuple[Rotation, Float64[np.ndarray, "E n"]]]:
+        """Run lambda of several cotangents back as one stack; yield rotations and derivatives.
+
+        There is one number per sample (n = b), or their sum (n = 1).
+        """
+        (copies, count), dim = weights.shape[:2], state.final.shape[1]
+        bits = Stack.bits_for(copies * count)
+        lam = np.zeros((1 << bits, dim), dtype=np.complex128)
+        for place, one in enumerate(weights):
+            lam[place * count : (place + 1) * count] = self._act(one, state.final)
+        length = float(np.linalg.norm(lam))
+        if length == 0:
+            return
+        stack = self._circuits.backward(bits, together=False)
+        run = StackRun(stack, np.tile(rows, (copies, 1)), shared, lam.ravel() / length)
+        (saved,) = self.evolve([run])
+        for rotation, slopes in self._slopes(state, saved, copies):
+            yield rotation, 2 * length * slopes.reshape(copies, -1)
+
+    def _slopes(
+        self, state: _ForwardStates, saved: Saved, copies: int = 1
+    ) -> Iterator[tuple[Rotation, Slopes]]:
+        """Yield Im <lambda|D|phi> from the kept states phi and some saved lambda for each."""
         count = len(state.final)
         blocks = 1 << Stack.bits_for(count)
         for layer, rotations in self._circuits.wanted.items():
-            lam, phi = saved[label(layer)], state.layers[layer]
+            phi = state.layers[layer].reshape(blocks, -1)[:count]
+            lam = saved[label(layer)].reshape(-1, phi.shape[1])[: copies * count]
+            lam = lam.reshape(copies, *phi.shape)
             product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
             product -= lam.imag * phi.real
-            product = product.reshape(blocks, -1)[:count]
             if not any(rotation.per_sample for rotation in rotations):
-                product = product.sum(axis=0, keepdims=True)
+                product = product.sum(axis=1, keepdims=True)
+            product = product.reshape(-1, phi.shape[1])
             for rotation in rotations:
                 summed = math.sqrt(blocks) * marginal(product, rotation.qubits)
                 yield rotation, summed @ rotation.family.eigenvalues
@@ -275,8 +331,7 @@ class AdjointState(ForwardRecord):
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """Yield, per row of shared angles and call, the samples of its parallel runs."""
-        fits = self.executor.max_memory // 2 // BYTES_PER_ADJOINT_AMPLITUDE
-        fits = min(AMPLITUDES_PER_RUN_ON_A_GPU if self.on_gpu else AMPLITUDES_PER_CALL, fits)
+        fits = self._amplitudes_per_call()
         size = 1 if self._alone else 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
@@ -286,3 +341,7 @@ class AdjointState(ForwardRecord):
                 length = -(-count // runs)
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
+
+    def _amplitudes_per_call(self) -> int:
+        fits = self.executor.max_memory // 2 // BYTES_PER_ADJOINT_AMPLITUDE
+        return min(AMPLITUDES_PER_RUN_ON_A_GPU if self.on_gpu else AMPLITUDES_PER_CALL, fits)

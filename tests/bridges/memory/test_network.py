@@ -248,6 +248,15 @@ def test_gradient_in_blocks_is_that_of_the_closed_form(wide, options, aer_calls)
     assert (f"{2**11} RY gates" in quantum.explain()) is wide
 
 
+@pytest.mark.parametrize("size", [(3, 2), (60, 40)])
+def test_untrained_weights_are_read_as_they_were_given(size):
+    network = nn.Linear(*size)
+    network.weight.data[0] = 0.0  # a smaller number than any error of a readout
+    read = ho.to_classical(ho.to_quantum(network), readout="circuit")
+    assert torch.equal(read.weight, network.weight)
+    assert torch.equal(read.bias, network.bias)
+
+
 def test_each_step_in_blocks_uses_the_result_of_aer(monkeypatch):
     network, x = wide_network()
     quantum = moved(ho.to_quantum(network))

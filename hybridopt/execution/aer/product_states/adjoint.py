@@ -176,7 +176,7 @@ class ProductStateAdjoint(ForwardRecord):
             binds = self._binds(circuit, rows, shared, some)
             request = RunRequest(circuit, settings * (1 if binds else len(some)), binds)
             (runs,) = self._simulator.submit([request])
-            runs = runs if binds else runs * len(some)  # without angles, all samples are alike
+            runs = runs if binds else runs * len(some)  # without angles, all samples are equal
             yield from zip(some, runs, strict=True)
 
     def _back(

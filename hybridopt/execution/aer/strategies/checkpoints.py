@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Complex128, Float64, Int
 
 from hybridopt.circuits.program import CircuitProgram, SharedRow
-from hybridopt.execution.aer.in_place.reading import marginal
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.simulator import Data, RunRequest, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program

@@ -105,7 +105,7 @@ def test_single_precision_runs_as_circuits(blocks):
         Probabilities((0, INDEX_QUBITS), given=((1, 0),)),
         Expectations((SparsePauliOp("Z" + "I" * (INDEX_QUBITS - 1) + "X"),)),
     ],
-    ids=str,
+    ids=["probabilities", "conditional", "expectation"],
 )
 def test_other_readouts_take_the_whole_circuit(blocks, readout):
     one = job(readout, settings=1)
