@@ -9,6 +9,7 @@ import re
 import pytest
 
 import hybridopt
+from hybridopt.cli.entry import COMMANDS
 from tests.docs.code_blocks import ROOT
 
 pytest.importorskip("sphinx", reason="the oldest versions of the ranges are tested without Sphinx")
@@ -34,6 +35,14 @@ def public_names():
         import public_names
 
         yield public_names
+
+
+@pytest.fixture
+def command_options(monkeypatch, public_names):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    import command_options
+
+    return command_options
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +117,13 @@ def test_drawings_are_part_of_the_page(site):
     page, _ = site
     assert page.count('<svg role="img" aria-label="Angles &amp; &quot;weights&quot;"') == 1
     assert "prefers-color-scheme" not in page
+
+
+def test_options_of_commands(command_options):
+    page = (ROOT / "docs" / "howto" / "command_line.md").read_text("utf-8")
+    assert re.findall(r"{command-options} (\w+)", page) == list(COMMANDS)
+    options = command_options.options_of("train")
+    assert options["--epochs"].endswith("Default: ``5``.")
+    assert "``mlp:64-20-10``" in options["--network"]
+    assert "--help" not in options
+    assert "name_or_file" in command_options.options_of("circuits")
