@@ -17,6 +17,7 @@ from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircui
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint
 from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
+from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
@@ -58,12 +59,12 @@ class AdjointState(ForwardRecord):
     readout: Readout
     executor: StateExecutor
     evolve: Callable[[Sequence[StackRun]], list[Saved]]
-    parallel_runs: int
+    simulator: Simulator
     needs: tuple[bool, bool]
     in_place: InPlaceAdjoint | None = None  # if small stacks run in place
-    on_gpu: bool = False
 
     def __post_init__(self) -> None:
+        self.on_gpu = self.simulator.device == "GPU"
         needed = BYTES_PER_ADJOINT_AMPLITUDE << self.program.num_qubits
         if needed > self.executor.max_memory:
             raise ResourceError(
@@ -337,7 +338,7 @@ class AdjointState(ForwardRecord):
             for start in range(0, len(rows), size):
                 count = min(size, len(rows) - start)
                 amplitudes = count << self.program.num_qubits
-                runs = min(self.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
+                runs = min(self.simulator.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
                 length = -(-count // runs)
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]

@@ -283,13 +283,8 @@ class AerExecutor(RandomStream, StateExecutor):
         if self.method == "matrix_product_state":
             return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        how = (
-            self._strategies.simulator("statevector").parallel_runs,
-            needs,
-            in_place,
-            self.device == "GPU",
-        )
-        return AdjointState(program, readout, self, self._evolve, *how)
+        simulator = self._strategies.simulator("statevector")
+        return AdjointState(program, readout, self, self._evolve, simulator, needs, in_place)
 
     def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
         """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""

@@ -65,10 +65,13 @@ class ObservableAction:
         """Return lambda for every sample."""
         if not self._is_pauli:
             return np.asarray(weights[:, self._outcome] * states)
-        result = np.asarray((weights @ self._strings.constants)[:, None] * states)
+        constants, result = self._strings.constants, None
+        if constants.any():
+            result = np.asarray((weights @ constants)[:, None] * states)
         for flip, which, factors in self._kept or self._terms():
-            result += (weights[:, which] @ factors) * self._moved(states, flip)
-        return result
+            term = (weights[:, which] @ factors) * self._moved(states, flip)
+            result = term if result is None else np.add(result, term, out=result)
+        return np.zeros_like(states) if result is None else result
 
     def values(self, states: States) -> Float64[np.ndarray, "B K"]:
         """Return the expectation values of Pauli sums in normalized states."""
@@ -76,6 +79,9 @@ class ObservableAction:
         result = np.tile(self._strings.constants, (len(states), 1))  # exact, whatever the norm
         bras = states.conj()
         for flip, which, factors in self._kept or self._terms():
+            if flip == 0:  # strings of Z are real, up to the rounding of their coefficients
+                result[:, which] += (states.real**2 + states.imag**2) @ factors.real.T
+                continue
             products = bras * self._moved(states, flip)
             if np.iscomplexobj(factors):
                 result[:, which] += (products @ factors.T).real

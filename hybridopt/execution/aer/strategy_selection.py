@@ -122,7 +122,7 @@ class Strategies:
     def parts(self, job: Job) -> list[tuple[Strategy, Job]]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
         strategy = self.choose(job)[0]
-        size = self._settings_at_once(job, strategy.name)
+        size = self.settings_at_once(job, strategy)
         readouts = [job.readout] if size == sys.maxsize else job.readout.parts(size)
         if len(readouts) == 1:
             return [(strategy, job)]
@@ -133,12 +133,9 @@ class Strategies:
             first += len(readout.settings(job.program))
         return [(self.choose(part)[0], part) for part in jobs]
 
-    def settings_at_once(self, job: Job) -> int:
+    def settings_at_once(self, job: Job, strategy: Strategy | None = None) -> int:
         """Return the largest number of settings whose probabilities fit into memory."""
-        return self._settings_at_once(job, self.choose(job)[0].name)
-
-    def _settings_at_once(self, job: Job, name: str) -> int:
-        readout = job.readout
+        name, readout = (strategy or self.choose(job)[0]).name, job.readout
         whole = job.shots is None and isinstance(readout, Expectations) and readout.is_whole
         if name in KEEP_NO_PROBABILITIES or (name == InPlace.name and whole):
             return sys.maxsize
@@ -256,10 +253,9 @@ class Strategies:
             return Stacked, "there is one set of shared angles"
         if work > WORK_WORTH_CHECKPOINTS and fits:
             return Checkpoints, "the circuits begin with the same gates"
-        sums = self.device == "CPU" and work > WORK_WORTH_SUMS and fits
-        if sums and saves_runs(program, job.shared):
-            return Checkpoints, "the circuits begin with the same gates and differ in one angle"
-        return Stacked, "the work is small"
+        sums = work > WORK_WORTH_SUMS and fits and saves_runs(program, job.shared)
+        reason = "the circuits begin with the same gates and differ in one angle"
+        return (Checkpoints, reason) if sums else (Stacked, "the work is small")
 
     def _fastest_on_gpu(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy by the rule of `strategies.on_gpu`, and the reason."""
@@ -277,9 +273,8 @@ class Strategies:
         if not self._runs_in_place(program):
             return None
         simulator = self.simulator("statevector")
-        always = self.strategy == InPlace.name
         parts = program, readout, needs, self.limits, simulator, lock
-        return InPlaceAdjoint(*parts, always=always)
+        return InPlaceAdjoint(*parts, always=self.strategy == InPlace.name)
 
     def adjoint_of_product_states(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType

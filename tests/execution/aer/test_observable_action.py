@@ -43,3 +43,18 @@ def test_probabilities_are_projectors(qubits):
 def test_weights_of_zero_give_zero():
     act = ObservableAction(Expectations(OBSERVABLES), PROGRAM)
     assert not act(np.zeros((3, 4)), STATES).any()
+
+
+def test_values_are_expectation_values_whatever_the_rounding_of_coefficients():
+    rounded = (SparsePauliOp(["ZIIZ", "XYII"], [0.5 + 1e-17j, -0.3 - 1e-17j]), *OBSERVABLES)
+    act = ObservableAction(Expectations(rounded), PROGRAM)
+    expected = [[(s.conj() @ o.to_matrix() @ s).real for o in rounded] for s in STATES]
+    np.testing.assert_allclose(act.values(STATES), expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 1.5])
+def test_multiples_of_the_identity(coefficient):
+    act = ObservableAction(Expectations((SparsePauliOp("IIII", [coefficient]),)), PROGRAM)
+    weights = WEIGHTS[:, :1]
+    np.testing.assert_allclose(act(weights, STATES), coefficient * weights * STATES, atol=1e-15)
+    np.testing.assert_array_equal(act.values(STATES), np.full((3, 1), coefficient))

@@ -155,9 +155,9 @@ def supports(program: CircuitProgram) -> bool:
 
 def is_faster(amplitudes: int, rows: int = 1) -> bool:
     """Return True if a table of rows with that many amplitudes takes less time than jobs of Aer."""
-    if usable_threads() == 1:
-        return amplitudes <= AMPLITUDES_ON_ONE_CORE
-    return amplitudes <= AMPLITUDES_IN_PLACE and rows * amplitudes <= AMPLITUDES_OF_A_TABLE
+    if amplitudes <= AMPLITUDES_IN_PLACE and rows * amplitudes <= AMPLITUDES_OF_A_TABLE:
+        return True
+    return amplitudes <= AMPLITUDES_ON_ONE_CORE and usable_threads() == 1
 
 
 class _Cells:
