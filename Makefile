@@ -18,7 +18,7 @@ demo: $(READY)
 	$(BIN)/hybridopt run --output results/demo
 
 .PHONY: test
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "wrong_types or slow"
 
@@ -33,7 +33,7 @@ test-oldest:
 .PHONY: test-newest
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,peers,mnist,dask,ibm,pandas,weights]"
+	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,docs,peers,mnist,dask,ibm,pandas,weights]"
 	.venv-newest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/python -m pytest -n 2 --dist worksteal
 
@@ -49,6 +49,11 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/codespell $(TEXTS)
 	$(BIN)/python tools/check_language.py
+
+# The site; open results/site/html/index.html. It needs no network.
+.PHONY: docs
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir results/site/doctrees . results/site/html
 
 .PHONY: notebooks
 notebooks: $(READY)

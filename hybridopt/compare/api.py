@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
+from hybridopt._suggestions import explain_arguments
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.compare.cluster import DaskCluster
 from hybridopt.compare.executors import (
@@ -46,6 +47,7 @@ MOST_SEEDS = 10_000
 _WITH_OWN_EXECUTORS = threading.RLock()  # a run sets the random stream of an executor
 
 
+@explain_arguments
 def compare(
     network: NetworkSource,
     data: object,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
@@ -132,6 +133,22 @@ class StateExecutor(Executor):
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
         """Return an evaluation with derivatives for (rows, shared angles), where needed."""
+
+    def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
+        """Add settings to `usage` that hardware would run for a result of the states.
+
+        Args:
+            program: Family of circuits.
+            readout: Readout, each of whose bases is one setting per circuit.
+            circuits: Number of circuits; 0 only checks that the executor can count them.
+
+        Raises:
+            UnsupportedError: If the executor does not have this method, as by default.
+        """
+        raise UnsupportedError(
+            f"`{type(self).__name__}` must have a method `count_settings` for "
+            '`ParameterShift(simulate="sweep")`. Use `simulate="settings"`.'
+        )
 
 
 def check_executor(executor: object) -> Executor:

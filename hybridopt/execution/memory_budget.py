@@ -12,6 +12,8 @@ BYTES_PER_OUTPUT = 32  # result, the part that is added to it, and copies in tor
 BYTES_PER_ADJOINT_AMPLITUDE = 320  # measured: both states, their copies in Aer, numpy's products
 BYTES_PER_CHECKPOINT_AMPLITUDE = 384  # measured: a run that starts from a saved state
 BYTES_PER_PROBABILITY = 24  # per further setting: in Aer, in its result, and in numpy
+BYTES_PER_DRAWN_OUTCOME = 32  # with shots: frequencies, their variances and copies
+BYTES_PER_INTERPOLATED_AMPLITUDE = 64  # per setting: saved states, sums of them, probabilities
 BYTES_PER_SAVED_AMPLITUDE = 32  # in Aer's result and in numpy
 # One run of many samples: up to this size, arithmetic limits the speed of a gate, not memory.
 AMPLITUDES_PER_RUN = 1 << 19
@@ -55,6 +57,12 @@ class Limits:
         held = min(self.max_memory // 2, SAVED_BYTES_PER_CALL)
         fit = held // (self._bytes_per_amplitude(settings) << num_qubits)
         return max(1, min(ROWS_PER_CALL, fit))
+
+    def interpolated_rows(self, num_qubits: int, settings: int) -> int:
+        """Return the number of rows per call whose states in all bases are saved or summed."""
+        held = min(self.max_memory // 2, SAVED_BYTES_PER_CALL)
+        each = BYTES_PER_STATE_AMPLITUDE + BYTES_PER_INTERPOLATED_AMPLITUDE * settings
+        return max(1, min(ROWS_PER_CALL, held // (each << num_qubits)))
 
     def settings_at_once(self, num_qubits: int) -> int:
         """Return the number of settings per run, with probabilities in a quarter of the memory."""

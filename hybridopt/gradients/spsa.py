@@ -14,7 +14,7 @@ from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Readout
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
-from hybridopt.gradients.parameter_shift import table_size
+from hybridopt.gradients.shifts import table_size
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
 SHOTS_PERTURBATION = 0.2  # [rad]; shot noise of the estimate grows as 1 / perturbation

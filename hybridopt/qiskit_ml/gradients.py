@@ -23,12 +23,14 @@ from torch import Tensor
 from torch.func import vmap
 
 from hybridopt import _validation
-from hybridopt.circuits import lower
+from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentError
-from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
+from hybridopt.execution import AerExecutor, Executor, Probabilities, StateExecutor, check_executor
 from hybridopt.execution.placed_readout import PlacedReadout
-from hybridopt.gradients import Adjoint, GradientRule, create
+from hybridopt.gradients import Adjoint, GradientRule, ParameterShift, create
+from hybridopt.gradients.cost import runs_backward
+from hybridopt.gradients.shifts import shifts_per_cell
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, as_tensor
 from hybridopt.qiskit_ml.estimator import AerEstimator
@@ -280,8 +282,8 @@ def _jacobian(
 ) -> Float64[np.ndarray, "N K W"]:
     """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
     # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
-    # outputs and columns. The adjoint rule needs one backward run per output.
-    backward = isinstance(rule, Adjoint)
+    # outputs and columns. A backward run is needed per output, which all samples share.
+    backward = runs_backward(rule)
     executor, readout = compiled.executor, placed.readout
     lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
     executor.check(lowered.program, readout)
@@ -300,6 +302,9 @@ def _jacobian(
         rows, shared = lowered.rows(table), lowered.shared(table)
         if backward:
             assert by_rows is not None
+            if isinstance(rule, ParameterShift):  # the program before columns became row angles
+                plain = compiled.lowered(values, placed.qubits).program
+                _count_shifts(plain, evaluation, asked, len(values))
             return _backward(evaluation, rows, shared, by_rows).numpy()
         slopes = by_rows, None if by_shared is None else by_shared[:1]
         along = vmap(
@@ -334,6 +339,20 @@ def _slopes(
     return slopes
 
 
+def _count_shifts(
+    program: CircuitProgram, evaluation: CircuitEvaluation, wanted: set[Parameter], samples: int
+) -> None:
+    """Count the settings of the shift rules, which all outputs share."""
+    of_rows, of_shared = (
+        any(not one.parameters.isdisjoint(wanted) for one in expressions)
+        for expressions in (program.row_expressions, program.shared_expressions)
+    )
+    executor = evaluation.executor
+    assert isinstance(executor, StateExecutor)
+    circuits = samples * shifts_per_cell(program, (of_rows, of_shared))
+    executor.count_settings(program, evaluation.readout, circuits)
+
+
 def _backward(
     evaluation: CircuitEvaluation,
     rows: Float64[Tensor, "N R"],
@@ -341,13 +360,18 @@ def _backward(
     by_rows: Float64[Tensor, "N R W"],
 ) -> Float64[Tensor, "N K W"]:
     needs = (True, False)
-    memory = evaluation.rule.memory(evaluation, needs)
-    outputs = evaluation.numbers(rows, shared, memory).shape[-1]
+    rule, memory = evaluation.rule, None
+    outputs = evaluation.readout.num_outputs(evaluation.program)
+    if isinstance(rule, Adjoint):
+        memory = rule.memory(evaluation, needs)
+        evaluation.numbers(rows, shared, memory)
+    else:  # shifts are counted already, and hardware runs no circuit without a shift
+        rule = Adjoint()
     result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
     for output in range(outputs):
         cotangent = torch.zeros(1, len(rows), outputs, dtype=torch.float64)
         cotangent[..., output] = 1
-        slopes, _ = evaluation.rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
+        slopes, _ = rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
         assert slopes is not None
         result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
     return result

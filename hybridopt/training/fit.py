@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ from hybridopt import _validation, optim
 from hybridopt._files import check_writable
 from hybridopt._random import isolated
 from hybridopt._streams import shows_progress
+from hybridopt._suggestions import explain_arguments
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LimitError
 from hybridopt.nn.frozen_state import eval_locked
+from hybridopt.optim import OPTIMIZERS
+from hybridopt.optim.registry import option_names
 from hybridopt.training.batches import ReadBatches, TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
 from hybridopt.training.checkpoint import Checkpoint
@@ -35,6 +39,7 @@ from hybridopt.training.sanity_check import (
 from hybridopt.training.schedulers import create_schedule
 
 
+@explain_arguments
 def fit(
     network: nn.Module,
     data: object,
@@ -105,8 +110,8 @@ def fit(
             none. None shows it in a terminal and in a notebook.
         checkpoint: Path of a file that is replaced after each epoch. If it exists, training
             continues from it and gives the numbers of an uninterrupted run.
-        device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
-            network. Circuits run on the device of their executor.
+        device: Device of torch modules: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of
+            the network. Circuits run on the device of their executor, `AerExecutor(device=)`.
         clip_grad_norm: Largest 2-norm of the gradient of all parameters in a step, as in
             `torch.nn.utils.clip_grad_norm_`. None for no limit.
         accumulate: Number of batches per step of the optimizer; the gradient is that of the mean
@@ -145,7 +150,8 @@ def fit(
         checkpoint = _validation.path("checkpoint", checkpoint)
         check_writable(checkpoint)
     _check_rate(lr, optimizer)
-    target = checked_device(device)
+    _check_options(optimizer, options)
+    target = checked_device(device, network)
     if target is not None:
         network.to(target)
 
@@ -198,6 +204,15 @@ def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
             f'lr="auto" must have an optimizer without a line search (got {spec.name!r}). Leave '
             "`lr` out."
         )
+
+
+def _check_options(optimizer: str | Optimizer, options: dict[str, Any]) -> None:
+    """Reject options that no optimizer has; those of other optimizers are rejected by `create`."""
+    taken = [*inspect.signature(fit).parameters][:-1]
+    build = type(optimizer) if isinstance(optimizer, Optimizer) else OPTIMIZERS[optimizer].build
+    known = [*taken, *option_names(build)]
+    others = {name for spec in OPTIMIZERS.values() for name in option_names(spec.build)}
+    _validation.keywords("fit", [name for name in options if name not in others], known)
 
 
 def _prepared(

@@ -95,10 +95,7 @@ class AdjointState(ForwardRecord):
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
-        layers = 0 if self._reads_on_gpu else len(self._circuits.wanted)
-        states = 2 * len(rows) * len(shared) * (layers + 1)  # stacks are padded
-        needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
-        keep = needed <= self.executor.max_memory // 2
+        keep = self._can_keep(len(rows) * len(shared))
         at_once = self._limits.settings_at_once(self.program.num_qubits)
         read = self._from_states or self.readout.num_settings <= at_once
         if not read:  # too many settings for the run that keeps its states
@@ -128,9 +125,10 @@ class AdjointState(ForwardRecord):
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
             found = [state for state in states if state is not None]
-            together = self._reads_on_gpu or len(found) < len(parts)
+            together = self._reads_on_gpu
             if len(found) < len(parts):
-                found, _ = self._forward(samples, shared[s], keep=False, read=False)
+                together = together or not self._can_keep(parts[-1].stop - parts[0].start)
+                found, _ = self._forward(samples, shared[s], keep=not together, read=False)
             weights = [cotangent[s, part] for part in parts]
             slopes = self._back(samples, shared[s], found, weights, together=together)
             for place, rotation, by_sample in slopes:
@@ -141,6 +139,13 @@ class AdjointState(ForwardRecord):
                 else:
                     by_shared[s, rotation.angle] += by_sample.sum()
         return by_rows, by_shared
+
+    def _can_keep(self, states: int) -> bool:
+        """Return whether states of this number of circuits, before all layers, fit into memory."""
+        layers = 0 if self._reads_on_gpu else len(self._circuits.wanted)
+        kept = 2 * states * (layers + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
+        return needed <= self.executor.max_memory // 2
 
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool

@@ -8,11 +8,12 @@ from qiskit import QuantumCircuit
 from qiskit_aer import AerError, AerSimulator
 
 from hybridopt import _validation
-from hybridopt.errors import DeviceError, UnsupportedError
+from hybridopt.errors import ArgumentError, DeviceError, UnsupportedError
 from hybridopt.execution.aer.gpu import ONE_GPU
 from hybridopt.execution.memory_budget import physical_memory
 
 DEVICES = ("CPU", "GPU", "auto")
+NAMES = {"cpu": "CPU", "gpu": "GPU", "cuda": "GPU", "auto": "auto"}
 
 
 def available_devices() -> tuple[str, ...]:
@@ -24,6 +25,21 @@ def available_devices() -> tuple[str, ...]:
     return tuple(name for name in names if name != "GPU" or gpu_memory() > 0)
 
 
+def device_name(device: object) -> str:
+    """Return ``"CPU"``, ``"GPU"`` or ``"auto"``, also for words of torch such as ``"cuda:0"``.
+
+    Aer does not select a GPU by its number.
+    """
+    kind, _, number = str(device).lower().partition(":")
+    known = _validation.choice("device", NAMES.get(kind, device), DEVICES)
+    if number not in {"", "0"}:
+        raise ArgumentError(
+            f'`device` must be "GPU" or "cuda:0" (got "{device}"): Aer takes the GPUs that CUDA '
+            f"shows. Set the environment variable CUDA_VISIBLE_DEVICES={number}."
+        )
+    return known
+
+
 def checked_device(device: object, method: str = "automatic") -> str:
     """Return ``"CPU"`` or ``"GPU"``; raise an error if the method cannot run there.
 
@@ -32,8 +48,7 @@ def checked_device(device: object, method: str = "automatic") -> str:
         DeviceError: If Aer finds no GPU.
         UnsupportedError: If the method runs on CPUs only.
     """
-    names = {name.lower(): name for name in DEVICES}
-    known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
+    known = device_name(device)
     on_cpu = method == "matrix_product_state"
     if known == "GPU" and on_cpu:
         raise UnsupportedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
@@ -21,7 +23,7 @@ from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.devices import checked_device, default_memory
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
-from hybridopt.execution.aer.strategies.base import PartialResult
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
@@ -50,7 +52,8 @@ class AerExecutor(RandomStream, StateExecutor):
     (`copy.deepcopy`) is the same executor: all copies share one cost and one random stream.
 
     Args:
-        device: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU if available.
+        device: Device that simulates the circuits: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU
+            if available. Torch's ``"cuda"`` is the GPU. `fit(device=)` moves torch modules only.
         shots: Number of shots per setting; None for exact simulation.
         noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` for its noise, couplings and
             gates. A transpiled circuit runs unchanged, with the noise of its device qubits. Any
@@ -108,9 +111,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     changeable: ClassVar[frozenset[str]] = frozenset({"device", "max_memory", "seed", "strategy"})
 
+    @explain_arguments
     def __init__(
         self,
-        device: str = "CPU",
+        device: object = "CPU",
         *,
         shots: int | None = None,
         noise_model: object | None = None,
@@ -245,8 +249,8 @@ class AerExecutor(RandomStream, StateExecutor):
         elif values.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
-                for part in self._strategies.parts(job):
-                    self._add(part, values, variances)
+                for strategy, part in self._strategies.parts(job):
+                    self._add(strategy, part, values, variances)
                 if variances is not None and job.readout.is_summed:
                     variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
@@ -274,17 +278,25 @@ class AerExecutor(RandomStream, StateExecutor):
         if self.noise is not None:
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
-            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
+            count = partial(self.count_settings, program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, count)
         if self.method == "matrix_product_state":
             return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
-        parallel_runs = self._strategies.simulator("statevector").parallel_runs
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        how = parallel_runs, needs, in_place, self.device == "GPU"
+        how = (
+            self._strategies.simulator("statevector").parallel_runs,
+            needs,
+            in_place,
+            self.device == "GPU",
+        )
         return AdjointState(program, readout, self, self._evolve, *how)
 
-    def _count_settings(self, count: int) -> None:
+    def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
+        """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""
         with self._lock:
-            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
+            mitigated = self._strategies.mitigated(program, readout)
+            method = "density_matrix" if self.noise else "statevector"
+            self._strategies.simulator(method).state.tally.uncounted[mitigated, None] += circuits
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
@@ -338,13 +350,15 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         return shape
 
-    def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
+    def _add(
+        self, strategy: Strategy, job: Job, values: Outputs, variances: Outputs | None
+    ) -> None:
         """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
         entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
         sampler = None if job.shots is None else Sampler(entropy, job.stream)
-        for part in self._strategies.choose(job)[0].parts(job, sampler):
-            cells = np.ix_(part.shared, part.rows)
+        for part in strategy.parts(job, sampler):
+            cells = part.cells
             per_shot = part.variances
             if part.values is not None:
                 values[cells] += part.values

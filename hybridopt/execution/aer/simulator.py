@@ -236,15 +236,25 @@ def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
 
 
 def save_settings(
-    circuit: QuantumCircuit, settings: Sequence[Setting], index: Sequence[int]
+    circuit: QuantumCircuit,
+    settings: Sequence[Setting],
+    index: Sequence[int],
+    *,
+    states: bool = False,
 ) -> list[str]:
-    """Save the probabilities of each setting with ``index`` as highest bits; return the labels."""
+    """Save the probabilities of each setting with ``index`` as highest bits; return the labels.
+
+    With ``states``, the state in each basis is saved instead.
+    """
     labels = [f"setting {place}" for place in range(len(settings))]
     for label, setting in zip(labels, settings, strict=True):
         into_basis(circuit, setting)
         qubits = [*setting.qubits, *index]
         whole = qubits == list(range(circuit.num_qubits))
-        circuit.save_probabilities(None if whole else qubits, label=label)
+        if states:
+            circuit.save_statevector(label=label)
+        else:
+            circuit.save_probabilities(None if whole else qubits, label=label)
         if label != labels[-1]:  # undo the change of basis; saving keeps the state
             for qubit, letter in setting.basis:
                 circuit.h(qubit)

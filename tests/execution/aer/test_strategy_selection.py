@@ -90,6 +90,16 @@ def test_sizes_of_states_in_place(sizes, cores, name, monkeypatch):
     assert "Strategy in-place:" in AerExecutor(**options, strategy="in-place").explain(job)
 
 
+def test_smaller_tables_of_shifts_use_checkpoints(monkeypatch):
+    monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
+    table = wide_job(10, num_rows=2, num_shared=60)
+    shared = np.tile(table.shared[0], (60, 1))
+    shared[np.arange(60), np.arange(60) // 6] += np.linspace(-3, 3, 60)
+    shifts = Job(table.program, table.readout, table.rows, shared)
+    assert "Strategy stacked" in AerExecutor().explain(table)
+    assert "differ in one angle" in AerExecutor().explain(shifts)
+
+
 @pytest.mark.parametrize("strategy", ["automatic", "in-place"])
 def test_circuits_of_aer_are_the_fallback(strategy, monkeypatch):
     small = wide_job(4, num_shared=60)
@@ -103,7 +113,7 @@ def test_programs_with_own_circuits_run_one_by_one():
     assert "Strategy one-by-one" in AerExecutor().explain(job)
 
 
-@pytest.mark.parametrize("synthesis", ["diagonal", "gates"])
+@pytest.mark.parametrize("synthesis", ["multiplexer", "gates"])
 def test_programs_with_own_circuits_raise_with_noise(synthesis, aer_calls):
     executor = AerExecutor(noise_model=NoiseModel())
     with pytest.raises(UnsupportedError, match="synthesis"):
@@ -112,7 +122,7 @@ def test_programs_with_own_circuits_raise_with_noise(synthesis, aer_calls):
 
 
 @pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
-def test_diagonal_needs_state_vectors_and_gates_do_not(method, aer_calls):
+def test_multiplexer_needs_state_vectors_and_gates_do_not(method, aer_calls):
     executor = AerExecutor(method=method)
     with pytest.raises(UnsupportedError, match=f"`method` .*{method}"):
         executor.check(MemoryProgram(3), Probabilities())

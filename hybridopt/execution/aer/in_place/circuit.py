@@ -19,7 +19,7 @@ from hybridopt.execution.aer.in_place.fusion import FusedGates, Fuser, inverse
 from hybridopt.execution.aer.in_place.state import BufferedState, Placed
 from hybridopt.execution.aer.simulator import usable_threads
 
-# Measured on one core, against jobs of Aer: 3.5 times faster at 2^8 amplitudes, 2.4 times at 2^15,
+# Measured on one core, against jobs of Aer: 3.5 times faster at 2^8 amplitudes, 1.7 times at 2^15,
 # 1.3 to 1.7 times from 2^16 to 2^20. Jobs of Aer use all cores, gates in place use one. Against two
 # cores, times are equal at about 2^16 amplitudes, or 2^18 in a table of many rows.
 AMPLITUDES_IN_PLACE = 1 << 15

@@ -1,19 +1,18 @@
-"""Strategies with many samples per run, and with shared beginnings of circuits."""
+"""Strategy with many samples per run, and stacks of layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Complex128, Float64, Int
+from jaxtyping import Complex128, Float64
 
-from hybridopt.circuits.program import CircuitProgram, SharedRow
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import Data, RunRequest, Simulator, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
 from hybridopt.execution.aer.strategies.cut import Cut, cut
 from hybridopt.execution.job import Job, Rows, Shared
-from hybridopt.execution.memory_budget import BYTES_PER_CHECKPOINT_AMPLITUDE
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
 
@@ -74,10 +73,13 @@ def layered_stack(
     start: int | None = None,
     saves: tuple[int, ...] = (),
     lane: int = 0,
+    *,
+    states: bool = False,
 ) -> Stack:
     """Return the stack from layer ``start``, with the states before the ``saves`` saved.
 
-    Runs of one call need stacks of different lanes, because a stack holds its angles.
+    At its end, it saves the probabilities of all settings, or with ``states`` the states. Runs of
+    one call need stacks of different lanes, because a stack holds its angles.
     """
 
     def build() -> Stack:
@@ -92,10 +94,10 @@ def layered_stack(
             if not settings and place == saves[-1]:  # nothing is read after the last save
                 return stack
             stack.add_rotations(layer)
-        stack.add_readout(settings)
+        stack.add_readout(settings, states=states)
         return stack
 
-    return program.derived(("layers", bits, settings, start, saves, lane), build)
+    return program.derived(("layers", bits, settings, start, saves, lane, states), build)
 
 
 Load = tuple[Stack, Rows, Shared]  # stack, its samples and rows of shared angles
@@ -145,86 +147,3 @@ def _tables(load: Load, runs: Sequence[Data]) -> Tables:
         for label in stack.labels
     ]
     return [np.repeat(t, len(shared) // len(t), 0) for t in tables]
-
-
-States = Mapping[int, object]  # as saved, by layer
-
-
-class Checkpoints(Strategy):
-    """Strategy that saves the states of a common row, from which other rows start."""
-
-    name = "checkpoints"
-
-    def stack_size(self, job: Job) -> int:
-        """Return the number of samples per run."""
-        each = BYTES_PER_CHECKPOINT_AMPLITUDE
-        size = self.limits.stack_size(job.program.num_qubits, table=True, bytes_each=each)
-        return min(size, super().stack_size(job))
-
-    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack: first the common row, then the others by their first layer."""
-        common, first = common_row(circuit_program(job), job.shared)
-        for rows in chunks(len(job.rows), self.stack_size(job)):
-            yield from self._stack_parts(job, common, first, rows)
-
-    def explain(self, job: Job) -> str:
-        """Return the size of a stack in words."""
-        size = stack_in_words(self.stack_size(job))
-        return f"{size}; rows start from the saved state before their first different layer"
-
-    def _stack_parts(
-        self, job: Job, common: SharedRow, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"]
-    ) -> Iterator[PartialResult]:
-        program = circuit_program(job)
-        settings = job.readout.settings(program)
-        samples = job.rows[rows]
-        bits = Stack.bits_for(len(samples))
-        unchanged = np.flatnonzero(first == len(program.layers))
-        starts = [place for place in range(len(program.layers)) if place in first]
-        at_once = self.limits.states_at_once(program.num_qubits + bits)
-        for number in range(0, max(1, len(starts)), at_once):
-            some = tuple(starts[number : number + at_once])
-            read = () if number or not unchanged.size else settings
-            stack = layered_stack(program, (bits, 0), read, saves=some)
-            binds = stack.fill(samples, common[None])
-            count = len(samples) * len(stack.labels) * unchanged.size
-            request = RunRequest(stack.circuit, count, binds)
-            ((saved,),) = self.simulator.submit([request], **small_or_large(stack.num_qubits))
-            if stack.labels:
-                tables = [stack.split(as_double(saved[t]), len(samples)) for t in stack.labels]
-                repeated = [np.repeat(table, unchanged.size, 0) for table in tables]
-                yield PartialResult(unchanged, rows, repeated)
-            yield from self._tails(job, first, rows, {s: saved[f"layer {s}"] for s in some})
-
-    def _tails(
-        self, job: Job, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"], kept: States
-    ) -> Iterator[PartialResult]:
-        """Run the rest of the circuits from the saved states."""
-        program = circuit_program(job)
-        settings = job.readout.settings(program)
-        samples = job.rows[rows]
-        for start, saved in kept.items():
-            members = np.flatnonzero(first == start)
-            bits = Stack.bits_for(len(samples)), 0
-            tail = layered_stack(program, bits, settings, start)
-            state = as_double(saved)
-            size = self.limits.runs_per_call(tail.num_qubits, len(settings))
-            for part in chunks(len(members), size):
-                table = job.shared[members[part]]
-                tables = run_stack(self.simulator, tail, samples, table, settings, state)
-                yield PartialResult(members[part], rows, tables)
-
-
-def common_row(program: CircuitProgram, table: Shared) -> tuple[SharedRow, Int[np.ndarray, " S"]]:
-    """Return the most frequent angles of each layer, and the first other layer of each row."""
-    common = table[0].copy()
-    first = np.full(len(table), len(program.layers))
-    for place in reversed(range(len(program.layers))):
-        columns = [r.angle for r in program.layers[place].rotations if not r.per_sample]
-        kinds, kind, counts = np.unique(
-            table[:, columns], axis=0, return_inverse=True, return_counts=True
-        )
-        most = counts.argmax()
-        common[columns] = kinds[most]
-        first[kind.ravel() != most] = place
-    return common, first
