@@ -6,7 +6,10 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib import axes, figure
@@ -41,17 +44,26 @@ DATE = {"svg": "Date", "pdf": "CreationDate"}  # keys in the metadata of a file
 
 
 def subplots(
-    width: float, height: float, rows: int = 1, columns: int = 1, *, grid: str = "", **options: Any
+    width: float,
+    height: float,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    grid: str = "",
+    window: bool = False,
+    **options: Any,
 ) -> tuple[Figure, Any]:
-    """Return a figure without a window and its axes, one object or an array, in the common style.
+    """Return a figure and its axes, one object or an array, in the common style.
 
-    Sizes are in inches. ``grid`` is the axis with grid lines: "x", "y", "both" or "" (none).
+    Sizes are in inches. ``grid`` is the axis with grid lines: "x", "y", "both" or "" (none). With
+    ``window``, the figure is the current one of pyplot, which shows, saves and closes it.
     """
     from matplotlib.figure import Figure  # slow to import
 
+    make: Any = import_module("matplotlib.pyplot").figure if window else Figure
     lines: dict[Any, Any] = {"axes.grid": True, "axes.grid.axis": grid} if grid else {}
     with _rc_context({**STYLE, **lines}):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = make(figsize=(width, height), layout="constrained")
         return figure, figure.subplots(rows, columns, **options)
 
 
@@ -67,6 +79,44 @@ def _rc_context(settings: dict[Any, Any]) -> Iterator[None]:
 def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
     """Add a legend without a frame to axes or to a figure."""
     owner.legend(*entries, **{"frameon": False, "fontsize": 8.5, **options})
+
+
+def label_ends(axes: Axes, *, size: float = 8.5) -> None:
+    """Write the labels of the lines at their last points, in their colours and without overlaps.
+
+    Call it after all drawing, because the labels keep their places relative to the axes.
+    """
+    axes.autoscale_view()
+    to_fraction = axes.transScale + axes.transLimits
+    ends = []
+    for line in axes.get_lines():
+        points = np.asarray(line.get_xydata(), dtype=np.float64)
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) and not str(line.get_label()).startswith("_"):
+            ends.append((*to_fraction.transform(points[-1]), line))
+    step = 1.25 * size / 72 * axes.figure.dpi / axes.bbox.height
+    places = _spread([y for _, y, _ in ends], step)
+    for (x, _, line), place in zip(ends, places, strict=True):
+        axes.text(
+            x + 0.02, place, line.get_label(), transform=axes.transAxes, va="center",
+            fontsize=size, color=line.get_color(),
+        )  # fmt: skip
+
+
+def _spread(places: list[float], step: float) -> list[float]:
+    """Return places, in the same order, moved apart to distances of at least ``step``."""
+    groups: list[list[int]] = []  # neighbours that touch, around their mean
+    order = sorted(range(len(places)), key=places.__getitem__)
+
+    def first(group: list[int]) -> float:
+        return sum(places[n] for n in group) / len(group) - step * (len(group) - 1) / 2
+
+    for number in order:
+        groups.append([number])
+        while len(groups) > 1 and first(groups[-1]) - first(groups[-2]) < step * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    found = {n: first(group) + step * k for group in groups for k, n in enumerate(group)}
+    return [found[number] for number in range(len(places))]
 
 
 def png(figure: Figure) -> bytes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from multiprocessing import parent_process
+from typing import Any
 
 # of circuits in text
 PLAIN = {"■": "@", "○": "o", "░": ":", "π": "pi", "—": "-", "→": "->"}
-
-if TYPE_CHECKING:
-    from rich.console import Console
+DUMB = {"dumb", "unknown"}  # terminals that cannot move the cursor
 
 
 class SafeStream:
@@ -87,8 +87,19 @@ def _in_encoding(letter: str, encoding: str) -> str:
     return "?"
 
 
-def progress_console() -> Console:
-    """Return a console for progress bars, on standard error or in a notebook."""
-    from rich.console import Console  # slow to import
+def in_notebook() -> bool:
+    """Return True if the output of this process goes to the cells of a notebook."""
+    module = sys.modules.get("IPython")
+    shell = None if module is None else module.get_ipython()
+    return hasattr(shell, "kernel")
 
-    return Console(file=SafeStream(sys.stderr))  # type: ignore[arg-type]
+
+def shows_progress() -> bool:
+    """Return True if ``progress=None`` shows a bar: in a terminal and in a notebook.
+
+    Processes that a program starts for its work, such as those of a data loader, show none.
+    """
+    if parent_process() is not None:
+        return False
+    in_terminal = SafeStream(sys.stderr).isatty() and os.environ.get("TERM") not in DUMB
+    return in_terminal or in_notebook()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from hybridopt._suggestions import check_keywords, did_you_mean
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+
+keywords = check_keywords
 
 _DECIMAL = ("B", "kB", "MB", "GB", "TB")
 _UNIT_NAMES = (*_DECIMAL, "KiB", "MiB", "GiB", "TiB")
@@ -143,18 +145,9 @@ def choice(kind: str, value: object, known: Iterable[str]) -> str:
             f"The {kind} must be a name (got {_shown(value)}). Available: {', '.join(names)}."
         )
     if value not in names:
-        raise UnknownNameError(f"Unknown {kind} {value!r}. {_suggestion(value, names)}")
+        hint = did_you_mean(value, names)
+        raise UnknownNameError(f"Unknown {kind} {value!r}.{hint} Available: {', '.join(names)}.")
     return value
-
-
-def keywords(owner: str, given: Mapping[str, object], known: Iterable[str]) -> None:
-    """Refuse keyword arguments that ``owner`` does not take, with the nearest names."""
-    names = list(known)
-    for name in given:
-        if name not in names:
-            raise UnknownNameError(
-                f"{owner} takes no keyword argument {name!r}. {_suggestion(name, names)}"
-            )
 
 
 def no_attribute(module: str, name: str) -> AttributeError:
@@ -177,10 +170,3 @@ def _shown(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"{' '.join(reprlib.repr(value).split())} of type {type(value).__name__}"
-
-
-def _suggestion(value: str, names: list[str]) -> str:
-    nearest = difflib.get_close_matches(value.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
-    spelled = [n for n in names if n.lower() in nearest]
-    known = f"Available: {', '.join(names)}." if names else "There are none."
-    return f"Did you mean {' or '.join(map(repr, spelled))}? {known}" if spelled else known

@@ -25,12 +25,20 @@ class UnknownNameError(ArgumentError):
     """Error for an unknown name; the message lists similar names."""
 
 
+class UnknownArgumentError(UnknownNameError, ArgumentTypeError):
+    """Error for a keyword argument that a function without further options does not take."""
+
+
 class DataError(HybridOptError, ValueError):
     """Error for samples or labels that no network can be trained on."""
 
 
 class ConversionError(HybridOptError, ValueError):
     """Error for a network without a circuit form, or a circuit without a torch form."""
+
+
+class MissingAttributeError(HybridOptError, AttributeError):
+    """Error for an attribute that does not exist; the message lists similar names."""
 
 
 class LayerAttributeError(HybridOptError, AttributeError):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 
 import matplotlib as mpl
 import pytest
 
-from hybridopt._plots import COLORS, INK, legend, png, rendered, subplots
+from hybridopt._plots import COLORS, INK, label_ends, legend, png, rendered, subplots
 
 
 def test_the_style_of_figures():
@@ -24,6 +26,22 @@ def test_the_style_of_figures():
     assert left.xaxis.get_gridlines()[0].get_visible()
     assert not left.yaxis.get_gridlines()[0].get_visible()
     assert not left.get_legend().get_frame_on()
+
+
+def test_labels_at_the_ends_of_lines_do_not_overlap():
+    figure, axes = subplots(4, 3)
+    for name, end in {"low": 1.0, "high": 9.0, "a": 5.0, "b": 5.01, "c": 5.02}.items():
+        axes.plot([0, 1, 2], [0, end, math.nan], label=name)
+    axes.axhline(3)  # without a label
+    label_ends(axes)
+    png(figure)
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert set(boxes) == {"low", "high", "a", "b", "c"}
+    for one, other in combinations(boxes.values(), 2):
+        assert not one.overlaps(other)
+    order = sorted(boxes, key=lambda name: boxes[name].y0)
+    assert order == ["low", "a", "b", "c", "high"]
+    assert axes.texts[0].get_color() == axes.lines[0].get_color()
 
 
 @pytest.mark.parametrize(

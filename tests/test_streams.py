@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from hybridopt._streams import SafeStream, in_encoding, progress_console
+from hybridopt._streams import SafeStream, in_encoding
 
 
 class Failing(io.StringIO):
@@ -55,11 +55,3 @@ def test_letters_for_ascii(text, shown):
     assert in_encoding(text, "ascii") == shown
     assert in_encoding(text.replace("\udcff", ""), "utf-8") == text.replace("\udcff", "")
     assert in_encoding("±", "latin-1") == "±"
-
-
-def test_a_bar_is_written_to_standard_error(monkeypatch, capsys):
-    console = progress_console()
-    console.print("at 50 %")
-    assert capsys.readouterr() == ("", "at 50 %\n")
-    monkeypatch.setattr("sys.stderr", Failing(BrokenPipeError()))
-    progress_console().print("at 50 %")

@@ -41,6 +41,7 @@ def command(
     control: Annotated[str | None, opt("Method that the others are compared to.")] = None,
     reach: Annotated[float | None, opt('Test metric for the column "steps to".')] = None,
     shots: options.Shots = None,
+    device: options.Device = None,
     workers: Annotated[int | None, opt("Number of processes; one per core by default.")] = None,
     scheduler: Annotated[
         str | None, opt("Address of a Dask scheduler, whose workers make the runs.")
@@ -54,7 +55,9 @@ def command(
     Finished runs are kept in the folder, so that the same command continues an interrupted
     comparison. A folder belongs to one comparison.
     """
-    executor = None if shots is None else AerExecutor(shots=shots)
+    executor = None
+    if shots is not None or device is not None:
+        executor = AerExecutor(device or "CPU", shots=shots)
 
     def kept() -> str:
         runs = counted(len(list((output / "runs").glob("[!.]*.json"))), "finished run")

@@ -34,5 +34,6 @@ Shots = Annotated[int | None, opt("Number of shots per setting; exact by default
 ExecutorName = Annotated[
     str | None, opt("`fake:FakeManilaV2` or `file.py:function` for the circuits; default Aer.")
 ]
+Device = Annotated[str | None, opt("Device of the circuits: CPU, GPU (or cuda), or auto.")]
 Seed = Annotated[int, opt("Seed for data, weights, order and shots.")]
 Json = Annotated[bool, opt("Print the result as JSON, and nothing else.", "--json")]

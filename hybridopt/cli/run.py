@@ -30,13 +30,14 @@ def command(
     shots_per_weight: Annotated[int | None, opt("Shots per weight, on average.")] = None,
     seed: options.Seed = 0,
     executor: options.ExecutorName = None,
+    device: options.Device = None,
     output: Annotated[Path, opt("Folder for the report.")] = Path("results/run"),
     as_json: options.Json = False,
 ) -> None:
     """Train a network, convert it to a circuit, train it there, convert it back, fine-tune."""
     epochs_of = start_epochs, epochs, fine_tuning_epochs
     settings = RunSettings(
-        data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor
+        data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor, device
     )
     output_folder(output)
     with interruptible():

@@ -12,7 +12,7 @@ from torch import nn
 
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text
-from hybridopt._plots import png
+from hybridopt._plots import png, subplots
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import parsed_options
@@ -41,6 +41,9 @@ def command(
     option: options.BridgeOptions = None,
     gradient: Annotated[str | None, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
+    device: Annotated[
+        str | None, opt("Device of the circuits, or of the network without --bridge: CPU or GPU.")
+    ] = None,
     optimizer: options.OptimizerName = "adam",
     lr: Annotated[str | None, opt("Learning rate, or `auto` (range test); optional.")] = None,
     epochs: Annotated[int, opt("Number of passes through the training part.")] = 5,
@@ -65,7 +68,7 @@ def command(
     rate = lr if lr in {None, "auto"} else number("lr", str(lr), float, "a number or `auto`")
     settings = Settings(
         data=data, network=network, start=start, bridge=bridge, options=option or [],
-        gradient=gradient, shots=shots, optimizer=optimizer, lr=rate, epochs=epochs,
+        gradient=gradient, shots=shots, device=device, optimizer=optimizer, lr=rate, epochs=epochs,
         batch_size=size, scheduler=scheduler, clip_grad_norm=clip_grad_norm, accumulate=accumulate,
         checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
@@ -78,6 +81,7 @@ def command(
         trained, trained_on, optimizer=optimizer, lr=rate, epochs=epochs, batch_size=size,
         scheduler=scheduler, clip_grad_norm=clip_grad_norm, accumulate=accumulate,
         checkpoint=checkpoint, seed=seed, progress=label,
+        device=device if bridge is None else None,
     )  # fmt: skip
     with writing(output):
         content = _content(settings, trained_on, trained, history)
@@ -113,6 +117,11 @@ def _check(settings: Settings) -> None:
             "Omit --bridge, or convert the file with `hybridopt convert` first."
         )
     shots = None if in_circuits else settings.shots
+    if in_circuits and settings.device is not None:
+        raise ArgumentError(
+            f"`device` must not be given with {settings.start}, whose circuits have their "
+            'executor. In Python, use `load(path, executor=AerExecutor(device="GPU"))`.'
+        )
     needs = {"--option": settings.options, "--gradient": settings.gradient, "--shots": shots}
     for option, value in needs.items():
         if value and settings.bridge is None:
@@ -123,8 +132,9 @@ def _check(settings: Settings) -> None:
 
 def _start(settings: Settings, data: Dataset) -> nn.Module:
     start, executor = settings.start, None
+    device = settings.device or "CPU"
     if settings.shots is not None:  # otherwise that of the file, or exact
-        executor = AerExecutor(shots=settings.shots, seed=settings.seed)
+        executor = AerExecutor(device, shots=settings.shots, seed=settings.seed)
     if start is not None and is_archive(start):
         auto = settings.network == "auto"  # a network of torch.nn needs no template
         template = None if auto else build_network(settings.network, data, seed=settings.seed)
@@ -135,7 +145,7 @@ def _start(settings: Settings, data: Dataset) -> nn.Module:
     if settings.bridge is None:
         return network
     rule = {} if settings.gradient is None else {"gradient": settings.gradient}
-    executor = executor or AerExecutor(seed=settings.seed)
+    executor = executor or AerExecutor(device, seed=settings.seed)
     return to_quantum(
         network, settings.bridge, executor=executor, **rule, **parsed_options(settings.options)
     )
@@ -145,7 +155,9 @@ def _write(
     target: Path, content: dict[str, Any], network: nn.Module, history: History
 ) -> list[Path]:
     """Write network.pt, history.json, training.png and, for a network in circuits, network.ho."""
-    picture = png(history.plot())
+    figure, axes = subplots(9, 3.4, columns=2)
+    history.plot(axes)
+    picture = png(figure)
     plain = network.decode() if isinstance(network, QuantumNetwork) else network
     state = plain.state_dict()
     return [

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
+from hybridopt._suggestions import explain_arguments
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.compare.cluster import DaskCluster
 from hybridopt.compare.executors import (
@@ -46,6 +47,7 @@ MOST_SEEDS = 10_000
 _WITH_OWN_EXECUTORS = threading.RLock()  # a run sets the random stream of an executor
 
 
+@explain_arguments
 def compare(
     network: NetworkSource,
     data: object,
@@ -67,7 +69,7 @@ def compare(
     workers: int | None = 1,
     client: object = None,
     threads: int = 1,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Study:
     """Compare training methods with equal data, budget and tuning, over several seeds.
 
@@ -126,7 +128,8 @@ def compare(
             worker dies starts again; after three deaths it is a failed run. Runs in several threads
             of one worker wait for each other, so start workers with one thread each.
         threads: Number of torch threads per run. Small tensors do not gain from more threads.
-        progress: True shows a progress bar on standard error.
+        progress: True shows a progress bar on standard error, False none. None shows it in a
+            terminal and in a notebook.
 
     Returns:
         The study of all runs.
@@ -175,7 +178,7 @@ def compare(
     confidence = _validation.real("confidence", confidence, minimum=0, below=1, strict=True)
     reach = _validation.optional_real("reach", reach)
     engine = _engine(workers, client)
-    _validation.boolean("progress", progress)
+    _validation.instance("progress", progress, bool | None, "True, False or None")
     if resume not in (True, False, "force"):
         raise ArgumentError(f"`resume` must be True, False or 'force' (got {resume!r}).")
     store = None
@@ -185,7 +188,7 @@ def compare(
             check_writable(store.folder / name)
     with _random_streams_restored(experiment, chosen):
         sample, checked = check_experiment(experiment, chosen, numbers[0])
-        runs = all_runs(experiment, chosen, numbers, store, resume, engine, show=progress)
+        runs = all_runs(experiment, chosen, numbers, store, resume, engine, progress)
     assert sample.test is not None
     study = Study(
         data=sample.name,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from hybridopt._plots import COLORS, INK, Axes, Figure, legend, subplots
+from hybridopt._plots import COLORS, INK, Axes, Figure, label_ends, legend, subplots
 from hybridopt.compare.results import Results, Run
 from hybridopt.compare.statistics import band, percent
 
@@ -16,17 +17,25 @@ WIDE = 30  # an axis with a larger ratio of its ends is logarithmic
 LABEL, LEGEND = 28, 40  # letters per line of a name
 
 
-def curves_figure(results: Results) -> Figure:
+def curves_figure(results: Results, *, window: bool = False) -> tuple[Figure, Any]:
     """Plot mean and range of test metric and training loss against steps, seconds and settings."""
     counted = any(run.settings for run in results.runs if run.done)
     kinds = [kind for kind in AXES if kind != "settings" or counted]
-    figure, grid = subplots(3.5 * len(kinds) + 0.4, 5.1, 2, len(kinds), squeeze=False)
+    figure, grid = subplots(
+        3.5 * len(kinds) + 0.4, 5.1, 2, len(kinds), squeeze=False, window=window
+    )
     for kind, (upper, lower), first in zip(kinds, grid.T, (True, False, False), strict=False):
         _draw(upper, results, kind, "test_metric", f"test {results.label}" if first else "")
         _draw(lower, results, kind, "train_loss", "training loss" if first else "")
         lower.set_yscale("log")
     legend(figure, *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return figure
+    return figure, grid
+
+
+def draw_metric(axes: Axes, results: Results) -> None:
+    """Plot mean and range of the test metric against steps."""
+    _draw(axes, results, "steps", "test_metric", f"test {results.label}")
+    label_ends(axes)
 
 
 def differences_figure(results: Results) -> Figure:

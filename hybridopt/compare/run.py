@@ -164,6 +164,7 @@ def train(
             loss=loss,
             seed=order,
             callbacks=[recorder],
+            progress=False,
         )
         if history.status == "interrupted":
             raise KeyboardInterrupt

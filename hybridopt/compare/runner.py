@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from hybridopt._copies import check_no_tensor_hooks
-from hybridopt._streams import progress_console
+from hybridopt._streams import shows_progress
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import Run
@@ -199,13 +199,13 @@ def default_workers() -> int:
 
 def all_runs(
     experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int],
-    store: RunStore | None, resume: bool | str, engine: Engine, *, show: bool,
+    store: RunStore | None, resume: bool | str, engine: Engine, progress: bool | None,
 ) -> tuple[Run, ...]:  # fmt: skip
     """Return the runs of all methods and seeds in order; the store has the finished ones."""
     runs = {} if store is None else store.open(settings_of(experiment, methods, seeds), resume)
     tasks = [(method, seed) for method in methods for seed in seeds]
     missing = [(method, seed) for method, seed in tasks if (method.name, seed) not in runs]
-    with _bar(len(tasks), len(tasks) - len(missing), shown=show) as report:
+    with _bar(len(tasks), len(tasks) - len(missing), progress) as report:
         for run in engine.run(experiment, missing, report) if missing else ():
             if store is not None:
                 store.save(run)
@@ -215,12 +215,16 @@ def all_runs(
 
 
 @contextmanager
-def _bar(total: int, done: int, *, shown: bool) -> Iterator[Report]:
-    from rich import progress as rich
+def _bar(total: int, done: int, progress: bool | None) -> Iterator[Report]:
+    shown = shows_progress() if progress is None else progress
+    if not shown:
+        yield lambda *_: None
+        return
+    from rich.progress import TextColumn, TimeElapsedColumn
 
-    columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
-    last = rich.TextColumn("{task.description}", markup=False)
-    parts = "runs", *columns, last
-    with rich.Progress(*parts, console=progress_console(), disable=not shown) as bar:
+    from hybridopt._progress import progress_bar
+
+    last = TextColumn("{task.description}", markup=False)
+    with progress_bar("runs", TimeElapsedColumn(), last, automatic=progress is None) as bar:
         task = bar.add_task("", total=total, completed=done)
         yield lambda what, ended: bar.update(task, advance=ended, description=what or None)

@@ -6,19 +6,20 @@ import os
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import inlined, render
-from hybridopt._plots import Figure, png
+from hybridopt._plots import png
+from hybridopt._suggestions import missing_attribute
 from hybridopt.compare import run_store
-from hybridopt.compare.plots import curves_figure, differences_figure
+from hybridopt.compare.plots import curves_figure, differences_figure, draw_metric
 from hybridopt.compare.recommendation import Recommendation, recommendation
 from hybridopt.compare.results import Results
 from hybridopt.compare.statistics import percent
 from hybridopt.compare.table import Table, counted, judging_notes, study_table
-from hybridopt.errors import CheckpointError, MissingExtraError
+from hybridopt.errors import ArgumentTypeError, CheckpointError, MissingExtraError
 
 GOALS = ("accuracy", "time", "shots")
 
@@ -33,6 +34,11 @@ class Study(Results):
         >>> print(study.table().to_markdown().splitlines()[0].split("|")[1].strip())
         method
     """
+
+    if not TYPE_CHECKING:  # type checkers know the attributes
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
 
     def table(self, *, reach: float | None = None) -> Table:
         """Return a table with one row per method: means and standard deviations over seeds.
@@ -68,23 +74,34 @@ class Study(Results):
         _validation.optional_real("at_least", at_least)
         return recommendation(self, goal, at_least)
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+    def plot(self, path: str | os.PathLike[str] | None = None, *, ax: Any = None) -> Any:
         """Plot test metric and training loss against steps, seconds and settings.
 
         Args:
-            path: PNG file to write; None writes no file.
+            path: PNG file to write. None writes no file, and draws on a new figure of pyplot, so
+                that ``plt.show()`` and ``plt.savefig(path)`` work.
+            ax: Matplotlib axes, on which only the test metric is drawn, against steps.
 
         Returns:
-            Matplotlib figure without a window.
+            ``ax``, or an array of the new axes.
 
         Raises:
+            ArgumentTypeError: If ``ax`` is not matplotlib axes.
             OutputError: If the file cannot be written.
         """
         target = None if path is None else _validation.path("path", path)
-        figure = curves_figure(self)
+        if ax is None:
+            figure, axes = curves_figure(self, window=target is None)
+        else:
+            if not hasattr(ax, "transAxes"):
+                raise ArgumentTypeError(
+                    f"`ax` must be matplotlib axes (got {ax!r}). Pass one of `plt.subplots()`."
+                )
+            draw_metric(ax, self)
+            figure, axes = ax.figure, ax
         if target is not None:
             write_bytes(target, png(figure))
-        return figure
+        return axes
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the study with its recommendations to one self-contained HTML file.
@@ -95,7 +112,7 @@ class Study(Results):
         path = _validation.path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        figures = {"curves": curves_figure(self), "differences": differences_figure(self)}
+        figures = {"curves": curves_figure(self)[0], "differences": differences_figure(self)}
         page = render(
             files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
             results=self, table=self.table(), recommendations=advice, label=self.label,

@@ -21,6 +21,7 @@ from hybridopt.data import Dataset, load_dataset
 from hybridopt.demo.executors import executor_from_text
 from hybridopt.errors import ArgumentError, LimitError
 from hybridopt.execution import AerExecutor, Cost, Executor
+from hybridopt.execution.aer.devices import checked_device
 from hybridopt.nn.network_spec import build_network
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.training import History, fit
@@ -49,6 +50,7 @@ class RunSettings:
     shots_per_weight: int | None = None  # shots in multiples of the basis states of the index
     seed: int = 0  # seed of all random numbers
     executor: str | None = None  # text for `executor_from_text`; None is Aer
+    device: str | None = None  # device of Aer; None is the CPU
 
     def __post_init__(self) -> None:
         _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
@@ -57,6 +59,13 @@ class RunSettings:
         for name in ("shots", "shots_per_weight"):
             _validation.optional_integer(name, getattr(self, name), minimum=1)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # the limit of torch
+        if self.device is not None:
+            checked_device(self.device)
+            if self.executor is not None:
+                raise ArgumentError(
+                    f"`device` must be None for another executor (got {self.device!r}). Set the "
+                    "device of an `AerExecutor` in your function."
+                )
         if self.executor is not None and self.shots_per_weight is not None:
             raise ArgumentError(
                 f"`shots_per_weight` must be None for another executor (got "
@@ -194,7 +203,7 @@ class _Job:
         if self.settings.shots_per_weight is not None:
             weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
             shots = self.settings.shots_per_weight << index_qubits(weights)
-        return AerExecutor(shots=shots, seed=self.settings.seed)
+        return AerExecutor(self.settings.device or "CPU", shots=shots, seed=self.settings.seed)
 
     def device(self) -> Executor | None:
         """Return the executor that the settings name; None for Aer."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
+from jaxtyping import Float64
+
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import UnsupportedError
@@ -109,9 +112,21 @@ class ForwardRecord(ABC):
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
 
+    def vjps(
+        self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
+        """Return the derivatives of `vjp` for several cotangents, if possible in one pass."""
+        each = [self.vjp(rows, shared, one) for one in cotangents]
+        by_rows, by_shared = zip(*each, strict=True)
+        return np.stack(by_rows), np.stack(by_shared)
+
+    def explain(self) -> str:
+        """Return peculiarities of both passes in words; empty for state vectors."""
+        return ""
+
 
 class StateExecutor(Executor):
-    """Base class of state-vector simulators, which differentiate circuits by a backward run.
+    """Base class of simulators with exact states, which differentiate circuits by a backward run.
 
     Attributes:
         max_memory: Largest memory of states at one time [bytes].
@@ -122,7 +137,7 @@ class StateExecutor(Executor):
     @property
     @abstractmethod
     def holds_states(self) -> bool:
-        """Whether the states are exact, without shots and noise."""
+        """Whether exact states are available, without shots."""
 
     @abstractmethod
     def adjoint(

@@ -32,6 +32,13 @@ class Adjoint(GradientRule):
     in the Pauli basis are applied in numpy. Values equal those of Aer to 1e-12. No other rule is as
     fast for training with exact noise. Errors must not depend on angles.
 
+    With matrix product states, both states are matrix product states in Aer, and numpy contracts
+    them. Derivatives are as exact as the values: exact without truncation. With
+    ``max_bond_dimension`` or ``truncation``, both passes truncate, and the error is of the order of
+    the square root of the discarded weight (`AerExecutor.discarded_weight`, of the last pass). The
+    bond dimension of :math:`|\lambda\rangle` is up to w times that of :math:`|\phi\rangle`, where
+    w is that of the observable: 1 for a Pauli string, 2 for sums of letters on single qubits.
+
     The cost does not grow with the number of angles. A backward run is not a setting, because
     hardware cannot run it. A second derivative is the parameter-shift rule for this gradient: all
     shifted gradients run as one batch, two per angle, and all rows of a Hessian share them. So do
@@ -89,13 +96,15 @@ class Adjoint(GradientRule):
         """Return the number of runs in words."""
         return (
             f"adjoint: one forward and one backward run for all {program.num_shared_angles} shared "
-            "angles; second derivatives by parameter shifts of this gradient, in one batch"
+            "angles, both in place if the forward run above is, and their states fit into memory; "
+            "second derivatives by parameter shifts of this gradient, in one batch"
         )
 
     def explain_for(self, evaluation: Evaluation) -> str:
-        """Return the passes in words, which depend on the noise of the executor."""
+        """Return the passes in words, which depend on the states of the executor."""
         if not evaluation.executor.has_noise:
-            return self.explain(evaluation.program)
+            special = self.memory(evaluation, (True, True)).explain()
+            return f"{self.explain(evaluation.program)}{special}"
         return (
             "adjoint with noise: one forward pass of density matrices and one backward pass of "
             f"observables for all {evaluation.program.num_shared_angles} shared angles, in numpy "

@@ -107,7 +107,7 @@ def amplitude_slopes(
     count = evaluation.program.num_amplitudes
     outputs = evaluation.readout.num_outputs(evaluation.program)
     bytes_of_one = 16 * len(rows) * (rows.shape[1] + len(shared) * outputs)
-    size = max(1, _table_size(evaluation) // max(1, bytes_of_one))
+    size = max(1, table_size(evaluation) // max(1, bytes_of_one))
     amplitudes, angles = rows.tensor_split([count], dim=-1)
     for first in range(0, count, size):
         steps = torch.eye(count, dtype=rows.dtype, device=rows.device)[first : first + size]
@@ -122,7 +122,7 @@ def amplitude_slopes(
         yield (above - below) / 2, first
 
 
-def _table_size(evaluation: Evaluation) -> int:
+def table_size(evaluation: Evaluation) -> int:
     """Return the size of a table of shifted angles and their outputs [bytes]."""
     # With shots, the size is fixed: each piece draws its own noise, and a seed must give the same
     # numbers on machines with different memory.
@@ -211,7 +211,7 @@ def terms_of(
     pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
     shifts = np.zeros((len(places), len(rules)))
     shifts[np.arange(len(places)), places] = pairs[:, 1]
-    size = max(1, _table_size(evaluation) // max(1, a_term))
+    size = max(1, table_size(evaluation) // max(1, a_term))
     arrays = shifts, pairs[:, 0].copy(), places
     whole = [torch.from_numpy(array).to(moved.device) for array in arrays]
     for start in range(0, len(places), size):

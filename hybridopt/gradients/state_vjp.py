@@ -103,14 +103,14 @@ def _kept_values(record: ForwardRecord | None, *angles: Tensor) -> Kept | None:
 def check_states(program: CircuitProgram, readout: Readout, executor: Executor, rule: str) -> None:
     """Raise UnsupportedError for executors without exact states, and errors that need angles."""
     found = _with_states(executor, rule)
-    if found.has_noise:
+    if found.has_noise or program.amplitudes is not None:
         found.adjoint(program, readout, (True, True))
 
 
 def _with_states(executor: Executor, rule: str) -> StateExecutor:
     if not isinstance(executor, StateExecutor) or not executor.holds_states:
         raise UnsupportedError(
-            f"`gradient={rule}` needs exact state vectors, or exact density matrices with "
+            f"`gradient={rule}` needs exact states, or exact density matrices with "
             f'noise (got {executor!r}). Use `gradient="parameter-shift"`, or an executor with '
             'method "automatic" and without shots.'
         )

@@ -16,7 +16,7 @@ from qiskit.providers import BackendV2
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from torch import Tensor, nn
 
-from hybridopt import _validation
+from hybridopt import _suggestions, _validation
 from hybridopt._modules import check_samples
 from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.amplitudes import with_encodings
@@ -66,8 +66,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
 
     Output k of sample x is the expectation value :math:`\langle O_k \rangle`, or the probability of
     outcome k. The state is that of the circuit at inputs x and the weights of the layer. Gradients
-    are computed for weights, and for inputs that require them. Under `torch.no_grad` only the
-    forward settings run.
+    are computed for weights, and for inputs that require them; none under `torch.no_grad`.
 
     A circuit that was transpiled for a device (``circuit.layout`` is set) runs unchanged, without
     the idle qubits of the device. Its observables act on the qubits of the circuit before
@@ -118,6 +117,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
     output_shape: tuple[int, ...] | None = None  # set by subclasses that sum over outcomes
     outcome_index: Tensor  # output index per outcome; out_features for outcomes that do not count
 
+    @_suggestions.explain_arguments
     def __init__(
         self,
         circuit: QuantumCircuit,

@@ -66,6 +66,11 @@ OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType(
 """Optimizers by name: gd, sgd, newton, adagrad, rmsprop, adam, lbfgs."""
 
 
+def option_names(build: Callable[..., Optimizer]) -> list[str]:
+    """Return the names of the arguments of a constructor, without ``params`` and ``lr``."""
+    return [name for name in inspect.signature(build).parameters if name not in {"params", "lr"}]
+
+
 def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
     """Return the entry of an optimizer.
 
@@ -135,8 +140,7 @@ def create(
         _check_instance(optimizer, groups, lr=lr, options=options)
         return optimizer
     assert spec is not None
-    known = list(inspect.signature(spec.build).parameters)[2:]  # without params and lr
-    _validation.keywords(f"Optimizer {spec.name!r}", options, known)
+    _validation.keywords(f"Optimizer {spec.name!r}", options, option_names(spec.build))
     rate = spec.default_lr if lr is None else _validation.real("lr", lr, minimum=0, strict=True)
     try:
         return spec.build(groups, lr=rate, **{**spec.defaults, **options})

@@ -38,6 +38,7 @@ from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
 from hybridopt.qiskit_ml.sampler import AerSampler
 
+OUTPUTS_PER_CALL = 64  # cotangents of one call; their table has a row per output
 Rows: TypeAlias = Any  # values of parameters: sequences or arrays, of sequences or arrays
 Slopes: TypeAlias = Float64[np.ndarray, "K W"]
 # output of each request, function for the readout of some outputs, result of a request
@@ -122,8 +123,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
     Args:
         executor: Executor of the circuits with the shots and the noise of the gradient; None for
             `AerExecutor()`, which is exact.
-        gradient: ``"parameter-shift"``, ``"adjoint"`` (one backward run per observable),
-            ``"spsa"``, or an instance.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` (one state per observable is taken back, many
+            in one run), ``"spsa"``, or an instance.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
@@ -196,8 +197,8 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         executor: Executor of the circuits with the shots and the noise of the gradient; None for
             `AerExecutor()`, which is exact.
         gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. ``"adjoint"``
-            needs one backward run per outcome. Use it for few measured qubits and many weights, or
-            use `from_qnn`, which does not have this limit.
+            takes one state per outcome back, many in one run. Use it for few measured qubits and
+            many weights, or use `from_qnn`, which needs one state per sample.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
@@ -282,7 +283,7 @@ def _jacobian(
 ) -> Float64[np.ndarray, "N K W"]:
     """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
     # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
-    # outputs and columns. A backward run is needed per output, which all samples share.
+    # outputs and columns. A backward run takes each output back, many in one run.
     backward = runs_backward(rule)
     executor, readout = compiled.executor, placed.readout
     lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
@@ -360,18 +361,17 @@ def _backward(
     by_rows: Float64[Tensor, "N R W"],
 ) -> Float64[Tensor, "N K W"]:
     needs = (True, False)
-    rule, memory = evaluation.rule, None
-    outputs = evaluation.readout.num_outputs(evaluation.program)
-    if isinstance(rule, Adjoint):
-        memory = rule.memory(evaluation, needs)
+    memory = Adjoint().memory(evaluation, needs)
+    if isinstance(evaluation.rule, Adjoint):
         evaluation.numbers(rows, shared, memory)
-    else:  # shifts are counted already, and hardware runs no circuit without a shift
-        rule = Adjoint()
+    # otherwise shifts are counted already, and hardware runs no circuit without a shift
+    outputs = evaluation.readout.num_outputs(evaluation.program)
     result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
-    for output in range(outputs):
-        cotangent = torch.zeros(1, len(rows), outputs, dtype=torch.float64)
-        cotangent[..., output] = 1
-        slopes, _ = rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
-        assert slopes is not None
-        result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
+    tables = rows.numpy(), shared.numpy()
+    for first in range(0, outputs, OUTPUTS_PER_CALL):
+        some = range(first, min(first + OUTPUTS_PER_CALL, outputs))
+        cotangents = np.zeros((len(some), 1, len(rows), outputs))
+        cotangents[range(len(some)), :, :, some] = 1
+        slopes, _ = memory.vjps(*tables, cotangents)
+        result[:, some] = torch.einsum("enr,nrw->new", torch.from_numpy(slopes), by_rows)
     return result

@@ -79,7 +79,7 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
     accumulate: int = 1
     warm_start: bool = False
     callbacks: Sequence[Any] = ()
-    progress: bool | str = False
+    progress: bool | str | None = False
     random_state: int | np.random.RandomState | None = None
 
     def _validated(self, x: object, y: object, *, reset: bool, **checks: Any) -> tuple[Any, Any]:

@@ -63,7 +63,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         warm_start: True lets `fit` continue with the network of the last call, which must have the
             same features and classes. The optimizer starts again.
         callbacks: Callbacks of `hybridopt.fit`.
-        progress: True shows a progress bar; a text is its label.
+        progress: True shows a progress bar, a text is its label, None is as in `hybridopt.fit`.
         random_state: Seed of weights, order of samples and shots; an int gives equal results.
         class_weight: Dict of labels and weights (others have weight 1), ``"balanced"`` for equal
             sums of weights, or None. It multiplies ``sample_weight``.

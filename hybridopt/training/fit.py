@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,9 +16,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from hybridopt import _validation, optim
 from hybridopt._files import check_writable
 from hybridopt._random import isolated
-from hybridopt._streams import progress_console
+from hybridopt._streams import shows_progress
+from hybridopt._suggestions import explain_arguments
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LimitError
 from hybridopt.nn.frozen_state import eval_locked
+from hybridopt.optim import OPTIMIZERS
+from hybridopt.optim.registry import option_names
 from hybridopt.training.batches import ReadBatches, TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
 from hybridopt.training.checkpoint import Checkpoint
@@ -35,6 +39,7 @@ from hybridopt.training.sanity_check import (
 from hybridopt.training.schedulers import create_schedule
 
 
+@explain_arguments
 def fit(
     network: nn.Module,
     data: object,
@@ -49,7 +54,7 @@ def fit(
     patience: int | None = None,
     scheduler: str | LRScheduler | Callable[[Optimizer], LRScheduler] | None = None,
     callbacks: Sequence[Callback | EpochFunction] = (),
-    progress: bool | str = False,
+    progress: bool | str | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
     clip_grad_norm: float | None = None,
@@ -101,11 +106,12 @@ def fit(
             optimizer. OneCycleLR and CyclicLR are stepped after each batch, others per epoch.
         callbacks: `Callback` objects, or functions of (`EpochRecord`, network) that are called
             after each epoch. A true return value ends training.
-        progress: True for a progress bar on standard error; a string is its label.
+        progress: True shows a progress bar on standard error, a string is its label, False shows
+            none. None shows it in a terminal and in a notebook.
         checkpoint: Path of a file that is replaced after each epoch. If it exists, training
             continues from it and gives the numbers of an uninterrupted run.
-        device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
-            network. Circuits run on the device of their executor.
+        device: Device of torch modules: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of
+            the network. Circuits run on the device of their executor, `AerExecutor(device=)`.
         clip_grad_norm: Largest 2-norm of the gradient of all parameters in a step, as in
             `torch.nn.utils.clip_grad_norm_`. None for no limit.
         accumulate: Number of batches per step of the optimizer; the gradient is that of the mean
@@ -139,12 +145,13 @@ def fit(
     )
     check_network(network)
     hooks = check_callbacks(callbacks)
-    _validation.instance("progress", progress, bool | str, "True, False or a label")
+    _validation.instance("progress", progress, bool | str | None, "True, False, None or a label")
     if checkpoint is not None:
         checkpoint = _validation.path("checkpoint", checkpoint)
         check_writable(checkpoint)
     _check_rate(lr, optimizer)
-    target = checked_device(device)
+    _check_options(optimizer, options)
+    target = checked_device(device, network)
     if target is not None:
         network.to(target)
 
@@ -162,7 +169,8 @@ def fit(
         history = History(metric_name(prepared.task, loss))
         step_options = StepOptions.checked(clip_grad_norm, accumulate, built, hooks)
         steps = -(-len(prepared.batches) // step_options.accumulate)
-        bar = [_ProgressBar(progress, steps, epochs)] if progress is not False else []
+        shown = shows_progress() if progress is None else progress is not False
+        bar = [_ProgressBar(progress, steps, epochs)] if shown else []
         hooks = [*bar, *hooks]
         training = Training(
             network, prepared, built, chosen, rule, hooks, history, to_unfreeze,
@@ -196,6 +204,15 @@ def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
             f'lr="auto" must have an optimizer without a line search (got {spec.name!r}). Leave '
             "`lr` out."
         )
+
+
+def _check_options(optimizer: str | Optimizer, options: dict[str, Any]) -> None:
+    """Reject options that no optimizer has; those of other optimizers are rejected by `create`."""
+    taken = [*inspect.signature(fit).parameters][:-1]
+    build = type(optimizer) if isinstance(optimizer, Optimizer) else OPTIMIZERS[optimizer].build
+    known = [*taken, *option_names(build)]
+    others = {name for spec in OPTIMIZERS.values() for name in option_names(spec.build)}
+    _validation.keywords("fit", [name for name in options if name not in others], known)
 
 
 def _prepared(
@@ -267,15 +284,16 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
 class _ProgressBar(Callback):
     """Progress bar with one tick per step and the loss of the last epoch."""
 
-    def __init__(self, progress: bool | str, steps: int, epochs: int) -> None:
+    def __init__(self, progress: bool | str | None, steps: int, epochs: int) -> None:
         self._label, self._steps, self._epochs = progress, steps, epochs
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        from rich import progress as rich
+        from rich.progress import TextColumn, TimeElapsedColumn
 
-        text, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
-        columns = (text, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
-        self._bar = rich.Progress(*columns, rich.TimeElapsedColumn(), console=progress_console())
+        from hybridopt._progress import progress_bar
+
+        text, loss = (TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
+        self._bar = progress_bar(text, loss, TimeElapsedColumn(), automatic=self._label is None)
         self._history = history
         self._task = self._bar.add_task(
             self._label if isinstance(self._label, str) else type(network).__name__,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from hybridopt._plots import TEAL, Figure, legend, subplots
-from hybridopt.errors import MissingExtraError
+from hybridopt import _validation
+from hybridopt._plots import TEAL, label_ends, subplots
+from hybridopt._suggestions import missing_attribute
+from hybridopt.errors import ArgumentError, ArgumentTypeError, MissingExtraError
 from hybridopt.execution import Cost
 
 Status = Literal[
     "running", "converged", "patience", "callback", "epochs", "interrupted", "limit", "failed"
 ]
+
+MOST_AXES = 2  # of a plot: loss and metric
 
 REASONS: dict[str, str] = {
     "running": "training has not ended",
@@ -154,6 +159,11 @@ class History:
     detail: str = ""
     mitigation: str = ""
 
+    if not TYPE_CHECKING:  # type checkers know the attributes
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
+
     def __len__(self) -> int:
         return len(self.records)
 
@@ -232,22 +242,51 @@ class History:
         optional = ("test_loss", "metric", "lr", "steps", "clipped", "standard_error")
         return frame.astype(dict.fromkeys(optional, float))  # NaN in place of None
 
-    def plot(self) -> Figure:
+    def plot(self, ax: Any = None) -> Any:
         """Plot loss and metric against epochs.
 
+        Args:
+            ax: Matplotlib axes for the loss, or two axes for loss and metric. None for a new
+                figure of pyplot, so that ``plt.show()`` and ``plt.savefig(path)`` work.
+
         Returns:
-            A matplotlib figure without a window; save it with ``figure.savefig(path)``.
+            ``ax``, or an array of the two new axes.
+
+        Raises:
+            ArgumentTypeError: If ``ax`` is not matplotlib axes.
+            ArgumentError: If ``ax`` contains more than two axes.
         """
-        figure, (loss, metric) = subplots(9, 3.4, columns=2)
+        if ax is None:
+            ax = subplots(9, 3.4, columns=2, window=True)[1]
+        loss, *others = _axes(ax)
         epochs, dots = [record.epoch for record in self.records], {"marker": "o", "markersize": 3}
         loss.plot(epochs, self.train_loss, **dots, label="training")
         if any(value is not None for value in self.test_loss):
-            loss.plot(epochs, self.test_loss, **dots, label="test")
-        if any(value is not None for value in self.metric):
-            metric.plot(epochs, self.metric, **dots, color=TEAL)
-        for axes in (loss, metric):
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            loss.plot(epochs, _drawn(self.test_loss), **dots, label="test")
         loss.set(xlabel="epoch", ylabel="loss")
-        legend(loss)
-        metric.set(xlabel="epoch", ylabel="accuracy" if self.metric_name == "accuracy" else "$R^2$")
-        return figure
+        for metric in others:
+            if any(value is not None for value in self.metric):
+                metric.plot(epochs, _drawn(self.metric), **dots, color=TEAL)
+            accuracy = self.metric_name == "accuracy"
+            metric.set(xlabel="epoch", ylabel="accuracy" if accuracy else "$R^2$")
+        for axes in (loss, *others):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        label_ends(loss)
+        return ax
+
+
+def _drawn(values: list[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _axes(ax: Any) -> list[Any]:
+    """Return one axes, or a pair of them, as a list."""
+    given = [ax] if hasattr(ax, "plot") else list(_validation.items("ax", ax))
+    if not all(hasattr(one, "transAxes") for one in given):
+        raise ArgumentTypeError(f"`ax` must be matplotlib axes (got {ax!r}). Use `plt.subplots()`.")
+    if not 1 <= len(given) <= MOST_AXES:
+        raise ArgumentError(
+            f"`ax` must be one axes, or two for loss and metric (got {len(given)}). Index "
+            "the array of `plt.subplots()`."
+        )
+    return given

@@ -17,9 +17,11 @@ from hybridopt.bridges.input_validation import silence_circuits
 from hybridopt.data.dataset import Batch
 from hybridopt.errors import ArgumentError, DataError, DeviceError, HybridOptError, TrainingError
 from hybridopt.optim import Newton
+from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, is_among
 from hybridopt.training.weighted_loss import BatchLoss
 
+OF_AER = {"CPU": "CPU", "GPU": "GPU", "gpu": "GPU"}  # words for devices that torch has not
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 
 
@@ -55,10 +57,21 @@ def check_gradients(optimizer: Optimizer | None = None) -> None:
         )
 
 
-def checked_device(device: object) -> torch.device | None:
-    """Return the device if it is available to torch; None for None."""
+def checked_device(device: object, network: nn.Module) -> torch.device | None:
+    """Return the device if it is available to torch; None for None.
+
+    Words of Aer are rejected for a network with circuits on another device.
+    """
     if device is None:
         return None
+    circuits = {str(getattr(one, "device", type(one).__name__)) for one in executors_of(network)}
+    where = ", ".join(sorted(circuits))
+    if str(device) in OF_AER and circuits - {OF_AER[str(device)]}:
+        raise ArgumentError(
+            f'`device` of `fit` must be a device of torch, as "cuda" or "cpu" (got "{device}"). '
+            f"It moves torch modules; circuits run on the device of their executor ({where}). For "
+            f'these, create the executor with `AerExecutor(device="{OF_AER[str(device)]}")`.'
+        )
     text = re.sub(r"^gpu\b", "cuda", str(device).lower())
     kind = _validation.choice("device", text.partition(":")[0], ("cpu", "cuda", "mps"))
     with suppress(RuntimeError):  # the index is not a number
@@ -67,6 +80,7 @@ def checked_device(device: object) -> torch.device | None:
     raise DeviceError(
         f'`device` must be available to torch (got "{device}"). Use "cpu", "cuda" or "cuda:0", or '
         "install a torch build for it."
+        + (f" The circuits run on the device of their executor ({where})." if where else "")
     )
 
 

@@ -77,6 +77,7 @@ def test_a_cluster_gives_the_runs_of_one_process(tmp_path, call):
         (["--seeds", "-3"], "`seeds`"),
         (["--control", "sgd"], "'sgd'"),
         (["--shots", "0"], "`shots`"),
+        (["--device", "tpu"], "device 'tpu'"),
         (["--resume", "no"], "`resume`"),
         (["--scheduler", "tcp://127.0.0.1:1"], "`--workers`"),
     ],

@@ -82,7 +82,7 @@ def test_run_prints_json_and_nothing_else(tmp_path, call):
     assert content["settings"] == {
         "data": "iris", "network": "mlp:4-5-3", "optimizer": "rmsprop", "start_epochs": 2,
         "epochs": 1, "fine_tuning_epochs": 1, "shots": 64, "shots_per_weight": None, "seed": 3,
-            "executor": None,
+            "executor": None, "device": None,
     }  # fmt: skip
 
 
@@ -106,6 +106,8 @@ def test_run_prints_a_table_and_the_path_of_the_report(tmp_path, call, monkeypat
         (["--network", "mlp:1-2"], "'mlp:1-2'"),
         (["--network", "file[/x].py:make"], "file[/x].py"),
         (["--shots", "10", "--shots-per-weight", "1"], "`shots_per_weight`"),
+        (["--device", "cuda:1"], "CUDA_VISIBLE_DEVICES=1"),
+        (["--device", "cpu", "--executor", "fake:FakeManilaV2"], "`device`"),
     ],
 )
 def test_bad_values_are_refused(options, message, tmp_path, refused):

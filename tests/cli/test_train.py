@@ -154,6 +154,9 @@ def circuit_file(tmp_path):
         (["--start", "{circuit}", "--bridge", "mesh"], "`bridge` must not be given"),
         (["--start", "{circuit}", "--network", "mlp:4-7-3"], "circuit.ho"),
         (["--start", "{circuit}", "--gradient", "spsa"], "--gradient"),
+        (["--start", "{circuit}", "--device", "cpu"], "`device` must not be given"),
+        (["--bridge", "memory", "--device", "cuda:7"], "CUDA_VISIBLE_DEVICES=7"),
+        (["--device", "tpu"], "device 'tpu'"),
     ],
 )  # fmt: skip
 def test_bad_options_are_refused(options, message, circuit_file, tmp_path, refused):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -51,15 +52,19 @@ def test_long_names_and_special_letters(tmp_path):
     assert "99.5%" in page
     assert "1 of 2 runs of" in page
     assert "99.5%" in str(study.table())
-    figure = study.plot(tmp_path / "curves.png")  # a dollar sign does not start a formula
+    figure = study.plot(tmp_path / "curves.png")[
+        0, 0
+    ].figure  # a dollar sign does not start a formula
     assert figure.axes[0].get_legend_handles_labels()[1][0] == r"\foo{\$"
     names = [text.get_text() for text in differences_figure(study).axes[0].get_yticklabels()]
     assert max(len(line) for name in names for line in name.split("\n")) <= 28
 
 
 def test_pictures(study, tmp_path):
-    figure = study.plot(tmp_path / "curves.png")
+    before = plt.get_fignums()
+    figure = study.plot(tmp_path / "curves.png")[0, 0].figure
     assert isinstance(figure, Figure)
+    assert plt.get_fignums() == before  # a script that only writes files opens none
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.format == "PNG"
     upper, lower = figure.axes[:3], figure.axes[3:]
@@ -74,8 +79,14 @@ def test_pictures(study, tmp_path):
         ticks = [*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()]
         ticks += axes.yaxis.get_minor_ticks()
         assert {tick.label1.get_size() for tick in ticks} == {8.0}
-    plain = made_up(runs("a", [0.8] * 2, reached_at=0.01)).plot()
+    plain = made_up(runs("a", [0.8] * 2, reached_at=0.01)).plot()[0, 0].figure
+    assert plt.gcf() is plain
+    plt.close(plain)
     shown = [(axes.get_xlabel(), axes.get_xscale()) for axes in plain.axes[:2]]
     assert shown == [("steps", "linear"), ("training seconds", "log")]
+    axes = Figure().subplots()
+    assert study.plot(ax=axes) is axes
+    assert {text.get_text() for text in axes.texts} <= set(METHODS)
+    assert len(axes.texts) == len(axes.lines) == len(METHODS)
     with pytest.raises(OutputError, match=tmp_path.name):
         study.plot(tmp_path)

@@ -63,7 +63,7 @@ def test_results(outcome, folder):
     assert results["settings"] == {
         "data": "iris", "network": "auto", "optimizer": "adam", "start_epochs": 1, "epochs": 2,
         "fine_tuning_epochs": 1, "shots": None, "shots_per_weight": None, "seed": 4,
-        "executor": None,
+        "executor": None, "device": None,
     }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def shift_every_angle(theta: np.ndarray) -> np.ndarray:
     return np.array(by_walsh).T @ hadamard(8) / 8
 
 
-@pytest.mark.parametrize("synthesis", ["gates", "diagonal"])
+@pytest.mark.parametrize("synthesis", ["gates", "multiplexer"])
 def test_one_common_shift_equals_all_single_shifts(synthesis):
     executor = AerExecutor()
     reader = CircuitReader(MemoryProgram(3, synthesis), executor, ParameterShift())

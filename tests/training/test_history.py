@@ -6,9 +6,11 @@ import sys
 import typing
 
 import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 import hybridopt as ho
-from hybridopt.errors import MissingExtraError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, MissingExtraError
 from hybridopt.training.history import REASONS, EpochRecord, History, RangeTest, Status
 
 RECORDS = [
@@ -99,12 +101,36 @@ def test_seconds_and_numbers_of_epochs(data, make_network):
     ],
 )
 def test_plot(records, metric, curves):
-    figure = History(metric, records).plot()
-    loss, score = figure.axes
+    loss, score = History(metric, records).plot()
+    figure = plt.gcf()
+    assert figure.axes == [loss, score]
     assert [line.get_label() for line in loss.lines] == curves
     assert list(loss.lines[0].get_ydata()) == [record.train_loss for record in records]
     assert len(score.lines) == (1 if len(curves) == 2 else 0)
     assert score.get_ylabel() == ("accuracy" if metric == "accuracy" else "$R^2$")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    plt.savefig(buffer, format="png")
     assert buffer.getvalue().startswith(b"\x89PNG")
+    plt.close(figure)
+    assert [text.get_text() for text in loss.texts] == (curves if records else [])
+
+
+def test_plot_on_axes_of_the_caller():
+    history = History("accuracy", RECORDS)
+    figure = Figure()
+    one, two = figure.subplots(1, 2)
+    before = plt.get_fignums()
+    assert history.plot(one) is one
+    assert [len(axes.lines) for axes in (one, two)] == [2, 0]
+    assert history.plot(ax=(one, two)) == (one, two)
+    assert [len(axes.lines) for axes in (one, two)] == [4, 1]
+    assert plt.get_fignums() == before
+    with pytest.raises(ArgumentError, match=r"`ax`.*got 3"):
+        history.plot(ax=[one, two, one])
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("ax", [3, "axes", [1, 2], Figure()])
+def test_other_things_than_axes_are_refused(ax):
+    with pytest.raises(ArgumentTypeError, match="`ax`"):
+        History("accuracy", RECORDS).plot(ax)

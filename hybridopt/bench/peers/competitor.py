@@ -14,6 +14,7 @@ import torch
 from hybridopt.bench.noise import noise_model
 from hybridopt.bench.problem import Problem
 from hybridopt.execution import AerExecutor, Cost
+from hybridopt.execution.aer.devices import device_name
 from hybridopt.nn import CircuitLayer
 
 Numbers: TypeAlias = Any  # numpy float64; their shapes are checked when they are compared
@@ -99,6 +100,7 @@ class Hybridopt(Competitor):
         seed: int = 0,
     ) -> None:
         self.rule = self.kind = rule
+        device = device_name(device)
         self.method, self.device, self.precision, self.seed = method, device, precision, seed
         usual = {"automatic", "CPU", "double"}
         options = [option for option in (method, device, precision) if option not in usual]
