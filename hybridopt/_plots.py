@@ -40,6 +40,7 @@ STYLE: dict[Any, Any] = {
     **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
 _STYLING = threading.RLock()
+MARGIN = 0.05  # around a panel, in inches
 DATE = {"svg": "Date", "pdf": "CreationDate"}  # keys in the metadata of a file
 
 
@@ -122,6 +123,32 @@ def _spread(places: list[float], step: float) -> list[float]:
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG file without margins."""
     return rendered(figure, "png", dpi=160, bbox_inches="tight")
+
+
+def svg(figure: Figure, **options: Any) -> bytes:
+    """Return the figure as an SVG file without background, for pages that may be dark."""
+    settings = {"transparent": True, "facecolor": "none", "bbox_inches": "tight"}
+    return rendered(figure, "svg", **{**settings, **options})
+
+
+def panels(figure: Figure) -> list[bytes]:
+    """Return each axes of a figure as an SVG file of its own; narrow pages show them in a column.
+
+    Shared axes get their labels. The figure is finished afterwards: its layout is fixed.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    pictures, every = [], figure.axes
+    for shown in every:
+        for axes in every:
+            axes.set_visible(axes is shown)
+        shown.tick_params(labelleft=True)
+        shown.set_ylabel(shown.get_ylabel() or every[0].get_ylabel())
+        box = shown.get_tightbbox()
+        assert box is not None
+        inches = box.transformed(figure.dpi_scale_trans.inverted())
+        pictures.append(svg(figure, bbox_inches=inches.padded(MARGIN)))
+    return pictures
 
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
