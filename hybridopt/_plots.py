@@ -82,10 +82,11 @@ def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
     owner.legend(*entries, **{"frameon": False, "fontsize": 8.5, **options})
 
 
-def label_ends(axes: Axes, *, size: float = 8.5) -> None:
+def label_ends(axes: Axes, *, size: float = 8.5, lines: int = 1) -> None:
     """Write the labels of the lines at their last points, in their colours and without overlaps.
 
-    Call it after all drawing, because the labels keep their places relative to the axes.
+    Call it after all drawing, because the labels keep their places relative to the axes. ``size``
+    is that of the letters in points, ``lines`` the largest number of lines in a label.
     """
     axes.autoscale_view()
     to_fraction = axes.transScale + axes.transLimits
@@ -95,7 +96,7 @@ def label_ends(axes: Axes, *, size: float = 8.5) -> None:
         points = points[np.isfinite(points).all(axis=1)]
         if len(points) and not str(line.get_label()).startswith("_"):
             ends.append((*to_fraction.transform(points[-1]), line))
-    step = 1.25 * size / 72 * axes.figure.dpi / axes.bbox.height
+    step = 1.3 * lines * size / 72 * axes.figure.dpi / axes.bbox.height
     places = _spread([y for _, y, _ in ends], step)
     for (x, _, line), place in zip(ends, places, strict=True):
         axes.text(
