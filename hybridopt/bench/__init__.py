@@ -1,6 +1,7 @@
 """Benchmarks of simulators and of training, as ratios measured in one run."""
 
 from hybridopt.bench.cluster_suite import ClusterRow, run_cluster
+from hybridopt.bench.gpu_suite import GpuRow, run_gpu
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem, ladder, reuploading
 from hybridopt.bench.results import BenchOutcome, write_csv, write_outcome
@@ -18,6 +19,7 @@ __all__ = [
     "BenchPlan",
     "ClusterRow",
     "Competitor",
+    "GpuRow",
     "PreparedProblem",
     "Problem",
     "SimulatorOutcome",
@@ -27,6 +29,7 @@ __all__ = [
     "make_plan",
     "reuploading",
     "run_cluster",
+    "run_gpu",
     "run_simulators",
     "run_training",
     "write_csv",

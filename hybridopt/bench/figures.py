@@ -87,7 +87,7 @@ def bridge_figure(times: Sequence[BridgeTimes]) -> Figure:
     for part in ("encode", "step", "decode"):
         seconds = [getattr(one, part) for one in times]
         axes.loglog([one.weights for one in times], seconds, marker="o", label=part)
-    axes.set(xlabel="weights", ylabel="seconds", title="memory bridge on Aer, diagonal synthesis")
+    axes.set(xlabel="weights", ylabel="seconds", title="memory bridge on Aer, multiplexer")
     legend(axes)
     return figure
 

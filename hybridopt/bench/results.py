@@ -26,6 +26,8 @@ from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import ClusterRow, cluster_rows
 from hybridopt.bench.figures import bridge_figure, series, time_figure
+from hybridopt.bench.gpu_suite import HEADER as GPU_HEADER
+from hybridopt.bench.gpu_suite import GpuRow, gpu_rows, gpu_summary
 from hybridopt.bench.row import Row
 from hybridopt.bench.simulators import MEASURED, SimulatorOutcome
 from hybridopt.bench.training_suite import TrainingOutcome, training_rows
@@ -82,6 +84,7 @@ class BenchOutcome:
         simulators: Results of the suite of simulators, or None.
         training: Results of the suite of training, or None.
         cluster: Rows of the suite of clusters, or None.
+        gpu: Rows of the suite of GPUs, or None.
         versions: Versions of the packages.
         machine: Processor, cores, memory, system and Python.
         commit: Commit of the checkout, or None.
@@ -91,6 +94,7 @@ class BenchOutcome:
     simulators: SimulatorOutcome | None = None
     training: TrainingOutcome | None = None
     cluster: list[ClusterRow] | None = None
+    gpu: list[GpuRow] | None = None
     versions: dict[str, str] = field(default_factory=lambda: versions(PACKAGES))
     machine: dict[str, object] = field(default_factory=machine)
     commit: str | None = field(default_factory=commit)
@@ -106,6 +110,8 @@ class BenchOutcome:
             content["training"] = asdict(self.training)
         if self.cluster is not None:
             content["cluster"] = [row.as_dict() for row in self.cluster]
+        if self.gpu is not None:
+            content["gpu"] = [row.as_dict() for row in self.gpu]
         return content
 
 
@@ -172,6 +178,7 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
         notes=[*(found.notes if found else ()), *tables.left_out(rows)],
         training=training_rows(outcome.training) if outcome.training else None,
         cluster=(CLUSTER_HEADER, cluster_rows(outcome.cluster)) if outcome.cluster else None,
+        gpu=(GPU_HEADER, gpu_rows(outcome.gpu), gpu_summary(outcome.gpu)) if outcome.gpu else None,
         pictures=inlined(drawings),
     )
     for name, content in pictures.items():

@@ -29,7 +29,7 @@ BATCH_SIZE = 32
 FIT_TARGET = 1.2  # largest acceptable ratio of the times of fit and of the plain loop
 SIZES = (1_510, 6_690, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]
-SYNTHESIS_TARGET = 20.0  # smallest acceptable ratio of gates to diagonal at 1,510 weights
+SYNTHESIS_TARGET = 20.0  # smallest acceptable ratio of gates to multiplexer at 1,510 weights
 stopwatch = partial(timeit, number=1)  # wall time of one call [s]
 
 
@@ -59,7 +59,7 @@ class TrainingOutcome:
     """Results of the suite of training."""
 
     fit: Comparison  # with a plain loop
-    syntheses: Comparison  # of gates with a diagonal, at 1,510 weights
+    syntheses: Comparison  # of gates with a multiplexer, at 1,510 weights
     bridge: list[BridgeTimes]  # one per number of weights
 
 
@@ -73,7 +73,7 @@ def run_training(*, quick: bool = False, report: Report = lambda _: None) -> Tra
     repetitions = 3 if quick else 9
     report("fit against a plain torch loop")
     overhead = fit_overhead(repetitions=repetitions)
-    report("memory bridge: gates against diagonal")
+    report("memory bridge: gates against multiplexer")
     ratio = syntheses(repetitions=repetitions)
     bridge = []
     for size in QUICK_SIZES if quick else SIZES:
@@ -89,7 +89,7 @@ def training_rows(outcome: TrainingOutcome) -> tuple[list[str], list[list[str]]]
     rows = [
         ["fit, digits MLP, 5 epochs / plain torch loop", text(fit.seconds),
          text(fit.reference_seconds), f"{fit.ratio:.2f}", f"at most {FIT_TARGET}"],
-        ["memory bridge, step at 1,510 weights: gates / diagonal", text(chain.seconds),
+        ["memory bridge, step at 1,510 weights: gates / multiplexer", text(chain.seconds),
          text(chain.reference_seconds), f"{chain.ratio:.1f}", f"at least {SYNTHESIS_TARGET:.0f}"],
     ]  # fmt: skip
     for times in outcome.bridge:
@@ -157,14 +157,15 @@ def bridge_times(weights: int, *, repetitions: int = 5) -> BridgeTimes:
 
 
 def syntheses(*, weights: int = 1_510, repetitions: int = 5) -> Comparison:
-    """Time a gradient step through gates against a step through a diagonal."""
+    """Time a gradient step through gates against a step through a multiplexer."""
     with isolated(0):
         network = nn.Linear(weights // 10, 10, bias=False)
     sample = torch.ones(1, weights // 10)
 
-    gates, diagonal = (to_quantum(network, Memory(synthesis=n)) for n in ("gates", "diagonal"))
+    names = ("gates", "multiplexer")
+    gates, multiplexer = (to_quantum(network, Memory(synthesis=name)) for name in names)
     return compare(
-        lambda: gates(sample).sum().backward(), lambda: diagonal(sample).sum().backward(),
+        lambda: gates(sample).sum().backward(), lambda: multiplexer(sample).sum().backward(),
         repetitions=repetitions,
     )  # fmt: skip
 

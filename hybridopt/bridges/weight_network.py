@@ -269,7 +269,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         """Return the circuit at the present angles, to draw, transpile or export.
 
         Args:
-            synthesis: ``"gates"`` or, for a memory, ``"diagonal"``; None for the executed one.
+            synthesis: ``"gates"`` or, for a memory, ``"multiplexer"``; None for the executed one.
 
         Returns:
             Circuit without measurements; None for a control.

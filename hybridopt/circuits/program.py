@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -18,9 +18,10 @@ from hybridopt.circuits.amplitudes import AmplitudeInput
 from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.gates import Angle, AngleRule, Family, ShiftRule
 from hybridopt.circuits.instructions import NOT_GATES
-from hybridopt.circuits.steps import FixedGate, Layer, NativeGate, Rotation, Step, take
+from hybridopt.circuits.steps import FixedGate, FreeAngle, Layer, NativeGate, Rotation, Step, take
 
 Derived = TypeVar("Derived")
+Free = TypeVar("Free", Rotation, FreeAngle)
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
 Rows = Float64[np.ndarray, "B R"]
@@ -206,6 +207,40 @@ class CircuitProgram(Program):
             rotations, steps = take(steps, Rotation)
             layers.append(Layer(tuple(fixed), tuple(rotations)))
         return tuple(layers)
+
+    def with_angles_per_sample(self) -> tuple[CircuitProgram, tuple[int, ...]]:
+        """Return the program whose angles are all row angles, and where they were before.
+
+        Its angle k was column ``order[k]`` of the row angles and the shared angles, joined.
+        """
+
+        def build() -> tuple[CircuitProgram, tuple[int, ...]]:
+            order, steps = list(range(self.num_amplitudes)), list[Step]()
+
+            def place(free: Free) -> Free:
+                order.append(free.angle + (0 if free.per_sample else self.num_row_angles))
+                return replace(free, angle=len(order) - 1, per_sample=True)
+
+            for step in self.steps:
+                if isinstance(step, Rotation):
+                    steps.append(place(step))
+                elif isinstance(step, NativeGate):
+                    steps.append(replace(step, free_angles=tuple(map(place, step.free_angles))))
+                else:
+                    steps.append(step)
+            expressions = (*self.row_expressions, *self.shared_expressions)
+            program = CircuitProgram(
+                self.num_qubits,
+                tuple(steps),
+                tuple(expressions[column] for column in order),
+                (),
+                self.rewritten,
+                self.device_qubits,
+                self.amplitudes,
+            )
+            return program, tuple(order)
+
+        return self.derived("angles per sample", build)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -16,6 +16,8 @@ from hybridopt._progress import progress_console
 from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import cluster_rows
+from hybridopt.bench.gpu_suite import HEADER as GPU_HEADER
+from hybridopt.bench.gpu_suite import gpu_rows, gpu_summary
 from hybridopt.bench.peers import PEER_NAMES
 from hybridopt.bench.peers.from_file import is_one_file_peer
 from hybridopt.bench.problem import BUILDERS
@@ -27,7 +29,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
-SUITES = ("simulators", "training", "cluster", "all")
+SUITES = ("simulators", "training", "cluster", "gpu", "all")
 EXACT, NONE = "exact", "none"
 Words = list[str] | None
 
@@ -63,7 +65,8 @@ def command(
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
     run the same circuits; each result is checked before it is timed. The suite cluster times jobs
-    on 1, 2 and 4 Dask workers of this machine.
+    on 1, 2 and 4 Dask workers of this machine. The suite gpu compares the GPU with the CPU at 12 to
+    28 qubits; it is not in all.
     """
     settings = bench.SimulatorSettings(
         problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
@@ -87,7 +90,7 @@ def command(
         if suite not in {"simulators", "all"}:
             raise ArgumentError(f"`csv` must be used with simulators (got suite {suite!r}).")
         check_writable(csv)
-    simulators = training = cluster = None
+    simulators = training = cluster = gpu = None
     with interruptible(), progress_console().status("measuring") as status:
         if suite in {"simulators", "all"}:
             plan = bench.make_plan(settings)
@@ -96,7 +99,9 @@ def command(
             training = bench.run_training(quick=quick, report=status.update)
         if suite == "cluster" or (suite == "all" and find_spec("distributed")):
             cluster = bench.run_cluster(quick=quick, report=status.update)
-    outcome = bench.BenchOutcome(simulators, training, cluster)
+        if suite == "gpu":
+            gpu = bench.run_gpu(quick=quick, report=status.update)
+    outcome = bench.BenchOutcome(simulators, training, cluster, gpu)
     with writing(output):
         page = bench.write_outcome(outcome, output)
         if csv is not None and simulators is not None:
@@ -148,6 +153,11 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
         on_cluster = cluster_rows(outcome.cluster)
         every = range(len(CLUSTER_HEADER))
         console.print(plain_table(CLUSTER_HEADER, on_cluster, title="jobs on clusters", left=every))
+    if outcome.gpu is not None:
+        title, every = "a GPU beside the CPU", range(len(GPU_HEADER))
+        console.print(plain_table(GPU_HEADER, gpu_rows(outcome.gpu), title=title, left=every))
+        for sentence in gpu_summary(outcome.gpu):
+            console.print(Text(sentence))
     if outcome.training is not None:
         title = "training and the memory bridge"
         header, training = training_rows(outcome.training)

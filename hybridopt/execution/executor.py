@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
+from jaxtyping import Float64
+
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
@@ -108,9 +112,21 @@ class ForwardRecord(ABC):
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
 
+    def vjps(
+        self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
+        """Return the derivatives of `vjp` for several cotangents, if possible in one pass."""
+        each = [self.vjp(rows, shared, one) for one in cotangents]
+        by_rows, by_shared = zip(*each, strict=True)
+        return np.stack(by_rows), np.stack(by_shared)
+
+    def explain(self) -> str:
+        """Return peculiarities of both passes in words; empty for state vectors."""
+        return ""
+
 
 class StateExecutor(Executor):
-    """Base class of state-vector simulators, which differentiate circuits by a backward run.
+    """Base class of simulators with exact states, which differentiate circuits by a backward run.
 
     Attributes:
         max_memory: Largest memory of states at one time [bytes].
@@ -121,13 +137,29 @@ class StateExecutor(Executor):
     @property
     @abstractmethod
     def holds_states(self) -> bool:
-        """Whether the states are exact, without shots and noise."""
+        """Whether exact states are available, without shots."""
 
     @abstractmethod
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
         """Return an evaluation with derivatives for (rows, shared angles), where needed."""
+
+    def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
+        """Add settings to `usage` that hardware would run for a result of the states.
+
+        Args:
+            program: Family of circuits.
+            readout: Readout, each of whose bases is one setting per circuit.
+            circuits: Number of circuits; 0 only checks that the executor can count them.
+
+        Raises:
+            UnsupportedError: If the executor does not have this method, as by default.
+        """
+        raise UnsupportedError(
+            f"`{type(self).__name__}` must have a method `count_settings` for "
+            '`ParameterShift(simulate="sweep")`. Use `simulate="settings"`.'
+        )
 
 
 def check_executor(executor: object) -> Executor:

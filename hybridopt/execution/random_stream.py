@@ -150,15 +150,15 @@ class Sampler:
         setting: int,
     ) -> Float64[np.ndarray, "s b outcomes"]:
         """Return relative frequencies of ``shots`` measurements of each distribution."""
-        clipped = np.clip(probabilities, 0.0, None)
-        clipped /= clipped.sum(axis=-1, keepdims=True)
-        counts = np.empty_like(clipped)
+        result: Float64[np.ndarray, "s b outcomes"] = np.clip(probabilities, 0.0, None)
+        result /= result.sum(axis=-1, keepdims=True)
         multinomial = self._generator.multinomial
         for i, s in enumerate(shared.tolist()):
             for j, b in enumerate(rows.tolist()):
                 self._go_to(s, b, setting)
-                counts[i, j] = multinomial(shots, clipped[i, j])
-        return np.asarray(counts / shots)
+                result[i, j] = multinomial(shots, result[i, j])
+        result /= shots
+        return result
 
     def seed(self, shared: int, row: int, setting: int) -> int:
         """Return a seed for the setting, for a simulator that draws the shots itself."""

@@ -156,7 +156,8 @@ class Probabilities:
         if self._inverse is not None:
             return self._inverse.variances(distributions[0])
         values = self.read(program, distributions)
-        spread = values * (1 - values)
+        spread = 1 - values
+        spread *= values
         if not self.given:
             return np.asarray(spread)
         total = self._kept(distributions[0]).sum(-1, keepdims=True)

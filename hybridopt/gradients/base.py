@@ -45,6 +45,10 @@ class Evaluation(ABC):
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Run the circuits; the result can be differentiated any number of times."""
 
+    @abstractmethod
+    def with_program(self, program: CircuitProgram) -> Evaluation:
+        """Return the evaluation of another program with the same readout, for derivatives."""
+
     def with_seed(self, seed: int) -> Evaluation:
         """Return an evaluation whose random derivatives repeat, so that differences of them do."""
         return self

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
 
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Cost
 from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared
 from hybridopt.gradients.parameter_shift import ParameterShift
+from hybridopt.gradients.shifts import shifts_per_cell
 
 
 class _Count(Evaluation):
@@ -21,6 +24,12 @@ class _Count(Evaluation):
         self.readout = evaluation.readout
         self.executor = evaluation.executor
         self.cells = 0
+
+    def with_program(self, program: CircuitProgram) -> _Count:
+        """Return an evaluation of another program with a count of its own."""
+        counted = copy.copy(self)
+        counted.program, counted.cells = program, 0
+        return counted
 
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         self.cells += len(rows) * len(shared)
@@ -37,29 +46,30 @@ def training_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool,
     """Return the cost of the outputs of one sample and of their derivative."""
     cost = forward_cost(evaluation)
     if _runs_in_numpy(evaluation, rule):
-        return replace(cost, runs=0)
+        cost = replace(cost, runs=0)
     return cost + gradient_cost(evaluation, rule, needs)
 
 
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
     """Return the cost of one derivative with respect to (row, shared) angles for one sample."""
+    cost = forward_cost(evaluation) * gradient_evaluations(evaluation, rule, needs)
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
-        # a backward run is not a setting
-        return Cost() if _runs_in_numpy(evaluation, rule) else Cost(runs=1)
-    return forward_cost(evaluation) * gradient_evaluations(evaluation, rule, needs)
+        return replace(cost, runs=0 if _runs_in_numpy(evaluation, rule) else 1)
+    return cost
 
 
 def gradient_evaluations(
     evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
 ) -> int:
-    """Return the number of circuits at other angles for one derivative of one sample."""
+    """Return the number of circuits at other angles for one derivative of one sample.
+
+    A backward run is none, unless it takes the place of shifted circuits.
+    """
+    if isinstance(rule, ParameterShift):
+        return shifts_per_cell(evaluation.program, needs)
     if not any(needs) or _keeps_forward_run(evaluation, rule, needs):
         return 0
     program = evaluation.program
-    if isinstance(rule, ParameterShift):
-        kinds = zip(needs, program.shifts, strict=True)
-        shifts = sum(len(terms) for wanted, angles in kinds if wanted for terms in angles)
-        return shifts + 2 * program.num_amplitudes * needs[0]
     count = _Count(evaluation)
     rows = torch.zeros(1, program.num_row_angles, dtype=torch.float64)
     shared = torch.zeros(1, program.num_shared_angles, dtype=torch.float64)
@@ -71,13 +81,18 @@ def gradient_evaluations(
 
 def _runs_in_numpy(evaluation: Evaluation, rule: GradientRule) -> bool:
     """Return whether no circuit reaches Aer, as for the adjoint rule with noise."""
-    return isinstance(rule, Adjoint) and evaluation.executor.has_noise
+    return runs_backward(rule) and evaluation.executor.has_noise
 
 
 def _keeps_forward_run(
     evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
 ) -> bool:
-    return isinstance(rule, Adjoint) or rule.memory(evaluation, needs) is not None
+    return runs_backward(rule) or rule.memory(evaluation, needs) is not None
+
+
+def runs_backward(rule: GradientRule) -> bool:
+    """Return whether the derivative is computed by a backward run."""
+    return isinstance(rule, Adjoint) or (isinstance(rule, ParameterShift) and rule.is_swept)
 
 
 def cost_of(settings: int, shots: int | None) -> Cost:

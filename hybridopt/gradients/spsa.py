@@ -14,6 +14,7 @@ from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Readout
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
+from hybridopt.gradients.shifts import table_size
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
 SHOTS_PERTURBATION = 0.2  # [rad]; shot noise of the estimate grows as 1 / perturbation
@@ -102,8 +103,8 @@ class Spsa(GradientRule):
     def explain(self, program: CircuitProgram) -> str:
         """Return the number of settings in words."""
         return (
-            f"spsa: {2 * self.directions} settings per sample for any number of angles; a random "
-            "estimate"
+            f"spsa: {2 * self.directions} settings per sample for any number of angles, in one job "
+            "unless inputs and weights need derivatives together; a random estimate"
         )
 
     def _directions(
@@ -116,19 +117,18 @@ class Spsa(GradientRule):
         evaluation = evaluation.with_seed(int(sequence.spawn(1)[0].generate_state(1)[0]))
         exact = evaluation.executor.shots is None
         c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
-        rows, shared = angles
-        for _ in range(self.directions):
-            delta = [torch.zeros_like(table) for table in angles]
-            for place in np.flatnonzero(needs):
-                signs = 2.0 * generator.integers(0, 2, tuple(delta[place].shape)) - 1.0
-                delta[place] = torch.from_numpy(signs).to(rows.device)
-            by_rows, by_shared = c * delta[0], c * delta[1]
-            above, below = shared + by_shared, shared - by_shared
-            if needs[0] or torch.is_grad_enabled():
-                high, low = evaluation(rows + by_rows, above), evaluation(rows - by_rows, below)
-            else:  # one table serves both signs
-                high, low = evaluation(rows, torch.cat([above, below])).chunk(2)
-            yield (delta[0], delta[1]), (high - low) / (2 * c)
+        # a table has all pairs of rows and shared angles, and one direction per evaluation if it is
+        # differentiated again
+        in_tables = needs != (True, True) and not torch.is_grad_enabled()
+        size = _directions_per_table(evaluation, angles, needs) if in_tables else 1
+        for start in range(0, self.directions, size):
+            count = min(size, self.directions - start)
+            deltas = [_draw(generator, angles, needs) for _ in range(count)]
+            if in_tables:
+                slopes = _slopes_of_table(evaluation, angles, deltas, c, int(not needs[0]))
+            else:
+                slopes = [_slope(evaluation, angles, delta, c) for delta in deltas]
+            yield from zip(deltas, slopes, strict=True)
 
     def _sequence(self, evaluation: Evaluation) -> np.random.SeedSequence:
         if evaluation.seed is not None:
@@ -136,3 +136,48 @@ class Spsa(GradientRule):
         position = evaluation.executor.state_dict()
         entropy = int(position["entropy"], 16) if self.seed is None else self.seed
         return np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))
+
+
+def _draw(
+    generator: np.random.Generator, angles: tuple[Tensor, Tensor], needs: tuple[bool, bool]
+) -> tuple[Tensor, Tensor]:
+    """Return a random direction; zeros for angles without derivatives."""
+    delta = [torch.zeros_like(table) for table in angles]
+    for place in np.flatnonzero(needs):
+        signs = 2.0 * generator.integers(0, 2, tuple(delta[place].shape)) - 1.0
+        delta[place] = torch.from_numpy(signs).to(delta[place].device)
+    return delta[0], delta[1]
+
+
+def _slope(
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], delta: tuple[Tensor, Tensor], c: float
+) -> Outputs:
+    """Return the central difference along a direction from two evaluations."""
+    pairs = list(zip(angles, delta, strict=True))
+    high, low = (evaluation(*(table + step * d for table, d in pairs)) for step in (c, -c))
+    return (high - low) / (2 * c)
+
+
+def _slopes_of_table(
+    evaluation: Evaluation,
+    angles: tuple[Tensor, Tensor],
+    deltas: list[tuple[Tensor, Tensor]],
+    c: float,
+    along: int,
+) -> list[Outputs]:
+    """Return central differences along directions of rows (0) or shared angles (1), in one job."""
+    moved = [angles[along] + step * delta[along] for step in (c, -c) for delta in deltas]
+    table = torch.cat(moved)
+    values = evaluation(angles[0], table) if along else evaluation(table, angles[1])
+    high, low = values.chunk(2, dim=1 - along)
+    return list(((high - low) / (2 * c)).chunk(len(deltas), dim=1 - along))
+
+
+def _directions_per_table(
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], needs: tuple[bool, bool]
+) -> int:
+    """Return the number of directions whose angles and outputs fit into one table."""
+    moved, other = angles if needs[0] else angles[::-1]
+    outputs = evaluation.readout.num_outputs(evaluation.program)
+    bytes_of_one = 2 * 8 * len(moved) * (moved.shape[1] + len(other) * outputs)
+    return max(1, table_size(evaluation) // max(1, bytes_of_one))

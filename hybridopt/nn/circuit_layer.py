@@ -38,7 +38,7 @@ from hybridopt.execution import (
     check_executor,
 )
 from hybridopt.execution.placed_readout import explain_placement, place_circuit, place_readout
-from hybridopt.gradients import GradientRule, create
+from hybridopt.gradients import GradientRule, ParameterShift, create
 from hybridopt.gradients.cost import training_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.graph_capture import outside_graphs
@@ -227,7 +227,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
             ("angles shared by samples", batch_size, of_shared),
             ("angles per sample, if required", batch_size * of_rows, min(1, of_rows)),
         ):
-            if self.gradient.name == "parameter-shift" and tables:
+            if self.gradient == ParameterShift() and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
         lines.append(f"Rule {self.gradient.explain_for(self._evaluation())}.")
         return "\n".join(lines + explain_errors(self._errors.seen))

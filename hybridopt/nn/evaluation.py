@@ -70,6 +70,10 @@ class CircuitEvaluation(Evaluation):
             ]
         return replace(self, submitted=tuple(submitted))
 
+    def with_program(self, program: CircuitProgram) -> CircuitEvaluation:
+        """Return the evaluation of another program, without known or submitted outputs."""
+        return replace(self, program=program, known=None, submitted=(), errors=None)
+
     def with_seed(self, seed: int) -> CircuitEvaluation:
         """Return an evaluation whose random derivatives are drawn from this seed."""
         return replace(self, seed=seed)

@@ -23,12 +23,14 @@ from torch import Tensor
 from torch.func import vmap
 
 from hybridopt import _validation
-from hybridopt.circuits import lower
+from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentError
-from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
+from hybridopt.execution import AerExecutor, Executor, Probabilities, StateExecutor, check_executor
 from hybridopt.execution.placed_readout import PlacedReadout
-from hybridopt.gradients import Adjoint, GradientRule, create
+from hybridopt.gradients import Adjoint, GradientRule, ParameterShift, create
+from hybridopt.gradients.cost import runs_backward
+from hybridopt.gradients.shifts import shifts_per_cell
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, as_tensor
 from hybridopt.qiskit_ml.estimator import AerEstimator
@@ -36,6 +38,7 @@ from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
 from hybridopt.qiskit_ml.sampler import AerSampler
 
+OUTPUTS_PER_CALL = 64  # cotangents of one call; their table has a row per output
 Rows: TypeAlias = Any  # values of parameters: sequences or arrays, of sequences or arrays
 Slopes: TypeAlias = Float64[np.ndarray, "K W"]
 # output of each request, function for the readout of some outputs, result of a request
@@ -120,8 +123,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
     Args:
         executor: Executor of the circuits with the shots and the noise of the gradient; None for
             `AerExecutor()`, which is exact.
-        gradient: ``"parameter-shift"``, ``"adjoint"`` (one backward run per observable),
-            ``"spsa"``, or an instance.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` (one state per observable is taken back, many
+            in one run), ``"spsa"``, or an instance.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
@@ -194,8 +197,8 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         executor: Executor of the circuits with the shots and the noise of the gradient; None for
             `AerExecutor()`, which is exact.
         gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. ``"adjoint"``
-            needs one backward run per outcome. Use it for few measured qubits and many weights, or
-            use `from_qnn`, which does not have this limit.
+            takes one state per outcome back, many in one run. Use it for few measured qubits and
+            many weights, or use `from_qnn`, which needs one state per sample.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
@@ -280,8 +283,8 @@ def _jacobian(
 ) -> Float64[np.ndarray, "N K W"]:
     """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
     # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
-    # outputs and columns. The adjoint rule needs one backward run per output.
-    backward = isinstance(rule, Adjoint)
+    # outputs and columns. A backward run takes each output back, many in one run.
+    backward = runs_backward(rule)
     executor, readout = compiled.executor, placed.readout
     lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
     executor.check(lowered.program, readout)
@@ -300,6 +303,9 @@ def _jacobian(
         rows, shared = lowered.rows(table), lowered.shared(table)
         if backward:
             assert by_rows is not None
+            if isinstance(rule, ParameterShift):  # the program before columns became row angles
+                plain = compiled.lowered(values, placed.qubits).program
+                _count_shifts(plain, evaluation, asked, len(values))
             return _backward(evaluation, rows, shared, by_rows).numpy()
         slopes = by_rows, None if by_shared is None else by_shared[:1]
         along = vmap(
@@ -334,6 +340,20 @@ def _slopes(
     return slopes
 
 
+def _count_shifts(
+    program: CircuitProgram, evaluation: CircuitEvaluation, wanted: set[Parameter], samples: int
+) -> None:
+    """Count the settings of the shift rules, which all outputs share."""
+    of_rows, of_shared = (
+        any(not one.parameters.isdisjoint(wanted) for one in expressions)
+        for expressions in (program.row_expressions, program.shared_expressions)
+    )
+    executor = evaluation.executor
+    assert isinstance(executor, StateExecutor)
+    circuits = samples * shifts_per_cell(program, (of_rows, of_shared))
+    executor.count_settings(program, evaluation.readout, circuits)
+
+
 def _backward(
     evaluation: CircuitEvaluation,
     rows: Float64[Tensor, "N R"],
@@ -341,13 +361,17 @@ def _backward(
     by_rows: Float64[Tensor, "N R W"],
 ) -> Float64[Tensor, "N K W"]:
     needs = (True, False)
-    memory = evaluation.rule.memory(evaluation, needs)
-    outputs = evaluation.numbers(rows, shared, memory).shape[-1]
+    memory = Adjoint().memory(evaluation, needs)
+    if isinstance(evaluation.rule, Adjoint):
+        evaluation.numbers(rows, shared, memory)
+    # otherwise shifts are counted already, and hardware runs no circuit without a shift
+    outputs = evaluation.readout.num_outputs(evaluation.program)
     result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
-    for output in range(outputs):
-        cotangent = torch.zeros(1, len(rows), outputs, dtype=torch.float64)
-        cotangent[..., output] = 1
-        slopes, _ = evaluation.rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
-        assert slopes is not None
-        result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
+    tables = rows.numpy(), shared.numpy()
+    for first in range(0, outputs, OUTPUTS_PER_CALL):
+        some = range(first, min(first + OUTPUTS_PER_CALL, outputs))
+        cotangents = np.zeros((len(some), 1, len(rows), outputs))
+        cotangents[range(len(some)), :, :, some] = 1
+        slopes, _ = memory.vjps(*tables, cotangents)
+        result[:, some] = torch.einsum("enr,nrw->new", torch.from_numpy(slopes), by_rows)
     return result

@@ -37,13 +37,14 @@ def test_row_of_a_job(monkeypatch):
     assert client.calls["run_piece"] == 3 * 4
 
 
-def test_jobs_cover_all_kinds_of_work():
+def test_jobs_cover_all_kinds_of_work(monkeypatch):
+    monkeypatch.setattr("hybridopt.execution.aer.in_place.circuit.usable_threads", lambda: 2)
     strategies = {}
     for name, (make, job) in jobs(quick=True).items():
         executor = make()
         executor.check(job.program, job.readout)
         strategies[name] = cutting.work_of(job, executor).strategy
-    assert set(strategies.values()) == {"checkpoints", "measured", "stacked", "shared-ending"}
+    assert set(strategies.values()) == {"checkpoints", "measured", "in-place", "shared-ending"}
 
 
 def test_files(tmp_path):

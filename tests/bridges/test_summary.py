@@ -72,8 +72,8 @@ def test_every_row_of_a_memory():
     kinds = [rows[name]["kind"] for name in "0123"]
     by = "weights by the circuit"
     assert kinds == [f"Linear, {by}", "Tanh", f"Linear, {by}", "Linear, frozen"]
-    assert "the simulator receives one diagonal" in quantum.summary()
-    assert "diagonal" not in made(Memory(synthesis="gates"), network).summary()
+    assert "the simulator receives one multiplexer" in quantum.summary()
+    assert "multiplexer" not in made(Memory(synthesis="gates"), network).summary()
 
 
 @pytest.mark.wrong_types

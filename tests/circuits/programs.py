@@ -73,7 +73,7 @@ def programs() -> dict[str, Any]:
         for native in (False, True):
             made[f"mesh {feed} {native}"] = mesh_program(MeshShape(3, 2), feed, native=native)
     for m in (2, 3):
-        made[f"diagonal {m}"], made[f"gates {m}"] = MemoryProgram(m), MemoryProgram(m, "gates")
+        made[f"multiplexer {m}"], made[f"gates {m}"] = MemoryProgram(m), MemoryProgram(m, "gates")
         made[f"chain {m}"] = chain_program(m)[0]
     made["sparse"], made["sparse chain"] = (
         MemoryProgram(3, "gates", (1, 6)),

@@ -247,7 +247,15 @@ def generator(executor: Executor) -> nn.Module:
 
 
 USERS = {"layer": controlled_layer, "mesh": mesh, "memory": memory, "generator": generator}
-PARTS = {"mcrx", "mcry", "mcrz", "mcp", "diagonal", "unitary"}  # gates that hardware does not have
+PARTS = {
+    "mcrx",
+    "mcry",
+    "mcrz",
+    "mcp",
+    "diagonal",
+    "ucry",
+    "unitary",
+}  # gates that hardware does not have
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -269,7 +277,7 @@ def test_lowering_decides_the_gates_and_noise_does_not(user):
             ]
             names = {name for circuit in circuits for name in circuit.count_ops()}
             kept = lowering == "whole" and user != "generator"
-            if user == "memory" and has_noise:  # a diagonal without noise would not do
+            if user == "memory" and has_noise:  # a multiplexer without noise would not do
                 kept = False
             assert bool(names & PARTS) == kept
     first = outputs["whole", False]

@@ -10,6 +10,7 @@ from qiskit.circuit.library import n_local
 
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import UnsupportedError
+from hybridopt.execution import Cost
 from tests.circuits.families import FAMILIES
 from tests.nn.layers import layer_of, tensors
 
@@ -119,3 +120,34 @@ def test_multiples_of_the_identity_are_constants():
     outputs.sum().backward()
     assert outputs.tolist() == [[1.0]] * 4
     torch.testing.assert_close(layer.weight.grad, torch.zeros(3), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("method", "strategy", "memory"),
+    [
+        *(("statevector", "stacked", m) for m in (None, 20_000, 64 << 6)),
+        ("statevector", "in-place", None),
+        ("matrix_product_state", "automatic", None),
+    ],
+    ids=["whole", "parts", "no states", "in place", "product states"],
+)
+@pytest.mark.parametrize("name", ["controlled_rotations", "exchanges"])
+def test_several_cotangents_give_the_rows_of_the_jacobian(name, method, strategy, memory):
+    executor = AerExecutor(method=method, max_memory=memory, strategy=strategy)
+    layer = layer_of(name, gradient="adjoint", executor=executor)
+    generator = np.random.default_rng(3)
+    rows = generator.uniform(-3, 3, (5, layer.program.num_row_angles))
+    shared = generator.uniform(-3, 3, (2, layer.program.num_shared_angles))
+    record = executor.adjoint(layer.program, layer.readout, (True, True))
+    values = record.values(rows, shared)
+    cotangents = generator.normal(size=(4, *values.shape))
+    cotangents[1] = 0
+    before = executor.usage
+    found, expected = record.vjps(rows, shared, cotangents), []
+    if strategy != "automatic" and memory is None:  # one run back per row of shared angles
+        assert executor.usage - before == Cost(runs=2)
+    for cotangent in cotangents:
+        other = AerExecutor().adjoint(layer.program, layer.readout, (True, True))
+        expected.append(other.vjp(rows, shared, cotangent))
+    for one, others in zip(found, zip(*expected, strict=True), strict=True):
+        np.testing.assert_allclose(one, np.stack(others), rtol=0, atol=1e-9 if memory else 1e-8)

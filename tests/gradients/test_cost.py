@@ -10,7 +10,7 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 import hybridopt as ho
 from hybridopt.execution import Cost, Probabilities
-from hybridopt.gradients import Spsa
+from hybridopt.gradients import ParameterShift, Spsa
 
 X, W = ParameterVector("x", 3), ParameterVector("w", 4)
 
@@ -43,6 +43,7 @@ CASES = {
     "identity": {"observables": ["III"]},
     "spsa": {"gradient": Spsa(directions=3, seed=0)},
     "adjoint": {"gradient": "adjoint"},
+    "sweep": {"gradient": ParameterShift(simulate="sweep"), "observables": ["ZIX", "XZI"]},
     "mixed": {"mixed": True},
     "no inputs": {"inputs": False},
     "no inputs, shots": {"inputs": False, "executor": lambda: ho.AerExecutor(shots=7, seed=1)},

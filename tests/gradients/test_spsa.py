@@ -82,6 +82,39 @@ def test_directions_depend_on_seed_and_position():
     assert torch.equal(draw(1, rule_seed=5)[0], draw(2, rule_seed=5)[0])
 
 
+@pytest.mark.parametrize("alone", ["inputs", "weights"])
+def test_all_directions_of_one_kind_are_one_job(alone, monkeypatch):
+    name, jobs = "two_qubit_rotations", []
+    executor = AerExecutor(seed=3)
+    run = executor.run
+    monkeypatch.setattr(executor, "run", lambda job: jobs.append(job) or run(job))
+    rule = Spsa(directions=5)
+
+    def gradient():
+        executor.load_state_dict({**executor.state_dict(), "calls": 7})
+        jobs.clear()
+        x = tensors(name, 4)[0].detach().requires_grad_(alone == "inputs")
+        layer = layer_of(name, gradient=rule, executor=executor)
+        layer.weight.requires_grad_(alone == "weights")
+        outputs = layer(x)
+        return torch.autograd.grad(outputs.sum(), x if alone == "inputs" else layer.weight)[0]
+
+    together = gradient()
+    shape = (1, 40) if alone == "inputs" else (10, 4)
+    assert [(len(job.shared), len(job.rows)) for job in jobs[1:]] == [shape]
+    for memory, pieces in ((1, 5), (2 * bytes_of_one(jobs[1]), 3)):
+        monkeypatch.setattr("hybridopt.gradients.spsa.table_size", lambda _, size=memory: size)
+        torch.testing.assert_close(gradient(), together, rtol=0, atol=1e-12)  # same directions
+        assert len(jobs) == 1 + pieces
+
+
+def bytes_of_one(job):
+    """Return the memory of angles and outputs of one of five directions [bytes]."""
+    outputs = len(job.rows) * len(job.shared) * job.readout.num_outputs(job.program)
+    moved = job.rows if len(job.shared) == 1 else job.shared
+    return 8 * (moved.size + outputs) // 5
+
+
 def test_more_directions_reduce_the_spread():
     def spread(directions):
         layer = layer_of(

@@ -22,7 +22,7 @@ from hybridopt.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from hybridopt.gradients import Spsa
+from hybridopt.gradients import ParameterShift, Spsa
 from hybridopt.qiskit_ml import AerEstimatorGradient, AerSamplerGradient
 from tests.qiskit_ml.networks import (
     OBSERVABLES,
@@ -100,7 +100,7 @@ def test_batch_is_one_job(kind, aer_calls):
     executor, bases = AerExecutor(), 1
     network(example, kind, gradient=GRADIENTS[kind](executor)).backward(x, w)
     assert executor.state_dict()["calls"] == 1
-    assert len(aer_calls) == 1
+    assert sum(aer_calls) == executor.usage.runs == 2  # the common angles, then all shifts of them
     if kind is EstimatorQNN:
         bases = 3  # ZZI and IIZ, XIX and ZIX share none, IYZ
         layer = CircuitLayer(example.circuit, example.inputs, example.weights, OBSERVABLES)
@@ -108,11 +108,24 @@ def test_batch_is_one_job(kind, aer_calls):
     assert executor.usage.settings == 2 * 6 * 5 * bases
 
 
-def test_adjoint_rule_has_one_backward_run_per_observable():
+def test_adjoint_rule_has_one_backward_run_for_all_observables():
     example, x, w = trained(batch=5)
     executor = AerExecutor()
     slopes(example, x, w, AerEstimatorGradient(executor, "adjoint"))
-    assert executor.usage.runs == 1 + len(OBSERVABLES)
+    assert executor.usage.runs == 2
+
+
+@KINDS
+def test_sweep_counts_the_settings_of_all_shifts(kind):
+    example, x, w = trained(batch=5)
+    found, costs = [], []
+    for simulate in ("settings", "sweep"):
+        executor = AerExecutor()
+        rule = ParameterShift(simulate=simulate)
+        found += [network(example, kind, gradient=GRADIENTS[kind](executor, rule)).backward(x, w)]
+        costs.append(executor.usage)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=0, atol=1e-12)
+    assert costs[1].settings == costs[0].settings
 
 
 def test_training_run_lowers_its_circuit_twice(monkeypatch):

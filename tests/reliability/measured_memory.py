@@ -19,6 +19,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 import hybridopt as ho
+from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.circuits import lower
 from hybridopt.errors import ResourceError
 from hybridopt.execution import Expectations, Job, Probabilities
@@ -66,6 +67,20 @@ def job(strategy: str) -> Case:
     return run
 
 
+def sums(num_qubits: int, memory: int) -> None:
+    """Run a table of shifts with the least memory in which states are added."""
+    program = lower(*circuit(num_qubits))
+    readout = Expectations(tuple(map(SparsePauliOp, observables(num_qubits))))
+    shared = np.array([[0.1, 0.2]] * 9 + [[0.1, 1.7], [0.1, -1.4], [1.7, 0.2], [-1.4, 0.2]])
+    shared[:6, 1] += np.arange(6)  # many values of one angle
+    executor = ho.AerExecutor(max_memory=memory, strategy="checkpoints")
+    for read in (readout, Probabilities()):
+        one = Job(program, read, np.ones((2, 1)), shared)
+        if "numpy adds" not in executor.explain(one):
+            raise ResourceError("`max_memory` is too small for sums.")
+        executor.run(one)
+
+
 def bridge(name: str, **options: object) -> Case:
     def run(num_qubits: int, memory: int) -> None:
         sizes = (num_qubits // 2,) * 2 if name == "mesh" else ((1 << num_qubits - 3) - 1, 4)
@@ -77,6 +92,13 @@ def bridge(name: str, **options: object) -> Case:
             outputs.sum().backward()
 
     return run
+
+
+def whole_multiplexer(num_qubits: int, memory: int) -> None:
+    program = MemoryProgram(num_qubits - 1)
+    angles = np.full((1, program.num_shared_angles), 0.3)
+    readout = Expectations(tuple(map(SparsePauliOp, observables(num_qubits))))
+    ho.AerExecutor(max_memory=memory).run(Job(program, readout, np.zeros((1, 0)), angles))
 
 
 def estimator(num_qubits: int, memory: int) -> None:
@@ -108,10 +130,13 @@ CASES: dict[str, tuple[Case, int]] = {  # and qubits
     "sampled probabilities": (layer("probabilities", shots=10), 16),
     "table": (job("table"), 16),
     "checkpoints": (job("checkpoints"), 16),
+    "checkpoints with sums": (sums, 16),
     "density matrix": (layer("values", noise_model=noise()), 9),
     "trajectories": (layer("values", noise_model=noise(), shots=2, method="statevector"), 16),
     "memory": (bridge("memory"), 16),
     "memory with shots": (bridge("memory", shots=10), 16),
+    "memory in circuits": (bridge("memory", precision="single"), 16),
+    "memory as a whole": (whole_multiplexer, 15),
     "mesh": (bridge("mesh"), 14),
     "generator": (bridge("generator"), 12),
     "estimator": (estimator, 17),

@@ -14,33 +14,38 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction, Parameter, ParameterVector
-from qiskit.circuit.library import DiagonalGate
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit.library import UCRYGate
 
 from hybridopt.circuits.counts import GateCount
 from hybridopt.circuits.fingerprint import digest
-from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.multiplexer import append_chain, chain_steps, walsh_hadamard
-from hybridopt.circuits.program import CircuitProgram, Program, Template
+from hybridopt.circuits.program import CircuitProgram, Template
+from hybridopt.circuits.ry_multiplexer import MultiplexerProgram, multiplexer_circuit
 from hybridopt.errors import ArgumentError
 
 Theta = Float64[np.ndarray, " N"]  # [rad]
-Synthesis = Literal["gates", "diagonal"]
-SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
+SYNTHESES = ("multiplexer", "gates")
+FORMER_NAMES: Mapping[str, str] = {"diagonal": "multiplexer"}  # in files and older programs
 
-# Python's complex numbers in a list, Aer's copy, the state and numpy's copies of it; measured at
-# 2^18 to 2^21 amplitudes and rounded up.
-BYTES_PER_AMPLITUDE = 440
+# measured, of one circuit: gates as objects of Python, the state and its copies
+BYTES_PER_AMPLITUDE_OF_GATES = 440
+# measured, of blocks of the index: angles, probabilities and outputs, without drawn shots
+BYTES_PER_OUTCOME = 48
 LARGEST_LOST_ANGLE = 1e-9  # [rad]; rounding of sums is far below, a reduction by 4 pi above
+
+
+def current_synthesis(name: str) -> str:
+    """Return the present name of a synthesis, which may be a former one."""
+    return FORMER_NAMES.get(name, name)
 
 
 def index_qubits(num_values: int) -> int:
@@ -70,18 +75,21 @@ def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -
 
 
 @dataclass(frozen=True)
-class MemoryProgram(Program):
+class MemoryProgram(MultiplexerProgram):
     """Family of memory circuits with ``2**num_index_qubits`` angles.
 
     Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``). Qubit ``m`` is
-    the data qubit. The synthesis ``"gates"`` is a chain of ``2^m`` RY and ``2^m`` CX for hardware.
-    ``"diagonal"`` is the same unitary as one diagonal between basis changes, which is much faster
-    to simulate: the simulator receives ``exp(i theta)`` and returns ``cos(theta)``.
+    the data qubit. The synthesis ``"multiplexer"`` is one instruction with ``2^m`` RY gates that
+    the index selects. ``"gates"`` is the same unitary as a chain of ``2^m`` RY and ``2^m`` CX for
+    hardware. ``"diagonal"`` is a former name of ``"multiplexer"``.
     """
 
     num_index_qubits: int  # m
-    synthesis: Synthesis = "diagonal"
+    synthesis: str = "multiplexer"
     columns: tuple[int, ...] | None = None  # sparse form: Walsh columns of the free angles
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "synthesis", current_synthesis(self.synthesis))
 
     @property
     def num_qubits(self) -> int:  # type: ignore[override]
@@ -90,8 +98,13 @@ class MemoryProgram(Program):
 
     @property
     def needs_statevector(self) -> bool:
-        """Whether a statevector method is needed, as for one diagonal."""
-        return self.synthesis == "diagonal"
+        """Whether a statevector method is needed, as for a multiplexer."""
+        return self.is_multiplexer
+
+    @property
+    def is_multiplexer(self) -> bool:
+        """Whether the circuit is H on the index and one multiplexer, not its gate chain."""
+        return self.synthesis == "multiplexer"
 
     @property
     def num_row_angles(self) -> int:
@@ -110,11 +123,20 @@ class MemoryProgram(Program):
 
     def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """Return the circuit at the angles ``shared`` [rad], to draw, transpile or export."""
-        return self._circuit(shared, DiagonalGate)
+        data, size = self.num_index_qubits, shared.size
+        if self.is_multiplexer:
+            circuit = QuantumCircuit(data + 1, name="memory")
+            circuit.h(range(data))
+            circuit.append(UCRYGate(shared.tolist()), [data, *range(data)])
+            return circuit
+        angles = walsh_hadamard(shared) / size
+        # angles beyond 4 pi are reduced one by one, and are then no sum of few columns
+        columns = self.columns if self._holds(angles) else None
+        return _chain(data, columns, lambda column: float(angles[column]))
 
     def simulator_circuit(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
-        """Return the same circuit with a diagonal that skips the check of every entry."""
-        return self._circuit(shared, AerDiagonal)
+        """Return the same circuit with the multiplexer of Aer, fed with an array."""
+        return multiplexer_circuit(shared) if self.is_multiplexer else self.bind(row, shared)
 
     @cached_property
     def template(self) -> Template:
@@ -143,8 +165,9 @@ class MemoryProgram(Program):
         return rows, angles[:, self._chain_columns]
 
     def working_memory(self) -> int:
-        """Return the bytes for one circuit; lists of Python numbers need more than the state."""
-        return BYTES_PER_AMPLITUDE << self.num_qubits
+        """Return the bytes for all outcomes of one circuit, which runs in blocks if it is large."""
+        each = BYTES_PER_OUTCOME if self.is_multiplexer else BYTES_PER_AMPLITUDE_OF_GATES
+        return each << self.num_qubits
 
     def __getstate__(self) -> dict[str, object]:
         return {one.name: getattr(self, one.name) for one in fields(self)}  # without cached values
@@ -159,27 +182,6 @@ class MemoryProgram(Program):
             return True
         lost = np.delete(coefficients, self._chain_columns, axis=-1)
         return bool(np.abs(lost).max(initial=0) <= LARGEST_LOST_ANGLE)
-
-    def _circuit(
-        self, theta: Theta, diagonal: Callable[[list[complex]], Instruction]
-    ) -> QuantumCircuit:
-        data = self.num_index_qubits
-        if self.synthesis == "gates":
-            angles = walsh_hadamard(theta) / theta.size
-            # angles beyond 4 pi are reduced one by one, and are then no sum of few columns
-            columns = self.columns if self._holds(angles) else None
-            return _chain(data, columns, lambda column: float(angles[column]))
-        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
-        circuit = QuantumCircuit(data + 1, name="memory")
-        circuit.h(range(data))
-        circuit.sdg(data)
-        circuit.h(data)
-        where_zero = np.exp(-0.5j * theta)
-        phases: list[complex] = np.concatenate([where_zero, where_zero.conj()]).tolist()
-        circuit.append(diagonal(phases), circuit.qubits)
-        circuit.h(data)
-        circuit.s(data)
-        return circuit
 
 
 def _chain(
@@ -203,5 +205,6 @@ def split_probabilities(probabilities: Float64[np.ndarray, " outcomes"]) -> Thet
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one
-    cosines: Theta = np.divide(zero - one, total, out=np.zeros_like(total), where=total > 0)
+    cosines: Theta = np.subtract(zero, one, where=total > 0, out=np.zeros_like(total))
+    np.divide(cosines, total, out=cosines, where=total > 0)
     return np.clip(cosines, -1.0, 1.0, out=cosines)

@@ -29,7 +29,14 @@ from torch import Tensor, nn
 from hybridopt import _validation
 from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.memory.autograd import Read, read_cosines, walsh_coefficients, walsh_sum
-from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
+from hybridopt.bridges.memory.circuit import (
+    FORMER_NAMES,
+    SYNTHESES,
+    MemoryProgram,
+    chain_count,
+    current_synthesis,
+    index_qubits,
+)
 from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
 from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
@@ -57,9 +64,10 @@ class Memory(AnyNetworkBridge, HasTwin):
     Attributes:
         form: ``"residual"`` stores the changes from the given weights ``w0``, so the start is
             exact. ``"full"`` stores the weights themselves, up to rounding errors.
-        synthesis: ``"diagonal"`` is fast and needs state vectors; ``"gates"`` uses the gates of
-            hardware and allows noise models and any method of the executor. Executors of hardware
-            always run the gates.
+        synthesis: ``"multiplexer"`` is one instruction with an RY gate per weight, fast to
+            simulate; it needs state vectors. ``"gates"`` uses the gates of hardware and allows
+            noise models and any method of the executor. Executors of hardware always run the
+            gates. The former name ``"diagonal"`` means ``"multiplexer"``.
         scale: Largest change of a weight (residual), or largest weight (full): one number, numbers
             by tensor name, or ``"auto"``. Automatic is the root mean square of each tensor, at
             least 0.1; in full form at least 1.5 times its largest weight.
@@ -84,7 +92,7 @@ class Memory(AnyNetworkBridge, HasTwin):
     circuit_options: ClassVar[tuple[str, ...]] = ("synthesis",)
 
     form: str = "residual"
-    synthesis: str = "diagonal"
+    synthesis: str = "multiplexer"
     scale: str | float | Mapping[str, float] = "auto"
     merge: str | None = None
     num_angles: int | None = None
@@ -104,7 +112,8 @@ class Memory(AnyNetworkBridge, HasTwin):
                 "`frozen` must be False for a memory, which has only angles to train. Use "
                 'bridge="generator" or DressedCircuit.'
             )
-        _validation.choice("synthesis", self.synthesis, SYNTHESES)
+        _validation.choice("synthesis", self.synthesis, (*SYNTHESES, *FORMER_NAMES))
+        object.__setattr__(self, "synthesis", current_synthesis(self.synthesis))
         check_scale(self.scale)
 
     @property
@@ -126,6 +135,12 @@ class Memory(AnyNetworkBridge, HasTwin):
             raise UnsupportedError(
                 '`gradient` must be "parameter-shift" for a memory, which reads all derivatives '
                 f'from one shifted setting (got "{gradient.name}").'
+            )
+        if gradient.is_swept:
+            raise UnsupportedError(
+                '`gradient` must be "parameter-shift" for a memory (got '
+                'ParameterShift(simulate="sweep"), which gives differences of two settings only). '
+                "A memory reads single shifted settings."
             )
         layout = ParameterLayout(network)
         return self._network(network, layout, MemoryCircuit(layout, self, executor, gradient))
@@ -195,7 +210,7 @@ class MemoryCircuit(CosineSource):
     """Cosines of the angles, read from the memory circuit, or with noise from its gate chain."""
 
     bridge_name = Memory.name
-    syntheses = SYNTHESES
+    syntheses = (*SYNTHESES, *FORMER_NAMES)
     executor: Executor
     gradient: ParameterShift
 
@@ -210,20 +225,21 @@ class MemoryCircuit(CosineSource):
         self._programs = {one: MemoryProgram(m, one, numbers) for one in SYNTHESES}
         self.num_qubits = self.program.num_qubits
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
-        if self.program.synthesis == "diagonal":
+        if self.program.is_multiplexer:
             self.notes = (
-                "(counted for the gates of hardware; the simulator receives one diagonal gate)",
+                "(counted for the gates of hardware; the simulator receives one multiplexer)",
             )
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
     @property
     def program(self) -> MemoryProgram:
-        """Memory circuit in the synthesis that is run; hardware has no diagonal gate."""
+        """Memory circuit in the synthesis that is run; hardware has no multiplexer."""
         executor = self.executor
         exact = executor.lowering == "whole" and not executor.has_noise
-        # a simulator refuses a diagonal with noise; the gates would run for much longer
-        diagonal = self._synthesis == "diagonal" and (exact or isinstance(executor, StateExecutor))
-        return self._programs["diagonal" if diagonal else "gates"]
+        # a simulator refuses a multiplexer with noise; the gates would run for much longer
+        runs = exact or isinstance(executor, StateExecutor)
+        whole = self._synthesis == "multiplexer" and runs
+        return self._programs["multiplexer" if whole else "gates"]
 
     @property
     def reader(self) -> CircuitReader:
@@ -258,7 +274,7 @@ class MemoryCircuit(CosineSource):
 
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
         """Return the memory circuit in a synthesis; None for the executed one."""
-        program = replace(self.program, synthesis=synthesis or self.program.synthesis)  # type: ignore[arg-type]
+        program = replace(self.program, synthesis=synthesis or self.program.synthesis)
         deltas = self.deltas(angles)
         padded = self.reader.padded(torch.pi / 2 + deltas.cpu().numpy())
         return program.bind(padded[:0], padded)
@@ -282,7 +298,10 @@ class MemoryCircuit(CosineSource):
             how = "gate by gate, because gates have noise; backward two settings per angle"
         else:
             how = "in one setting for all weights; backward one more, one shift for all angles"
-        return f"the memory circuit ({self.program.synthesis}) is read {how}."
+        text = f"the memory circuit ({self.program.synthesis}) is read {how}."
+        if self.chain is None and isinstance(self.executor, StateExecutor):
+            text += f" Each time: {self.reader.explain()}"
+        return text
 
 
 class MemoryFormula(CosineSource, FormulaSource):

@@ -62,6 +62,10 @@ class CircuitReader:
 
         return read
 
+    def explain(self) -> str:
+        """Return the run of one setting in words, from the executor."""
+        return self.executor.explain(self._job(np.zeros(0), 0))
+
     def _job(self, theta: Float64[np.ndarray, " M"], order: int) -> Job:
         shared = self.gradient.common_shift(self.padded(theta), order)[None, :]
         return Job(self.program, Probabilities(), np.zeros((1, 0)), shared)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.execution import Cost
-from hybridopt.gradients.cost import cost_of, gradient_evaluations
+from hybridopt.gradients.cost import cost_of, gradient_evaluations, runs_backward
 
 READOUTS = ("auto", "process", "data", "reference")
 
@@ -25,15 +25,16 @@ class Pass:
 def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
     """Return the cost of one pass, forward and backward; each setting counts as one run."""
     evaluation, inputs = reader.evaluation(readout), reader.mesh.num_inputs
-    back = gradient_evaluations(evaluation, reader.rule, (False, task.trains))
-    if readout == "process":
-        number = task.groups * inputs * (back + (0 if task.known else 1))
-    else:
-        number = task.groups * (task.rows * (1 + back) + (inputs if task.input_grad else 0))
-    total = cost_of(number, reader.executor.shots)
-    if task.trains and not back:  # backward run of the adjoint rule
-        total += Cost(runs=task.groups * (inputs if readout == "process" else task.rows))
-    return total
+    shifts = gradient_evaluations(evaluation, reader.rule, (False, task.trains))
+    backward = task.trains and runs_backward(reader.rule)
+
+    def number(of_gradient: int) -> int:
+        if readout == "process":
+            return task.groups * inputs * (of_gradient + (0 if task.known else 1))
+        return task.groups * (task.rows * (1 + of_gradient) + (inputs if task.input_grad else 0))
+
+    total = cost_of(number(shifts), reader.executor.shots)
+    return replace(total, runs=number(1)) if backward else total
 
 
 def choose(reader: MeshReader, readout: str, task: Pass) -> str:

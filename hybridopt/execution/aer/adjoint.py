@@ -15,15 +15,22 @@ from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint
-from hybridopt.execution.aer.in_place.reading import marginal
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import Job, Outputs, Rows, Shared
-from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES_PER_COMPLEX, Limits
-from hybridopt.execution.readout import Readout
+from hybridopt.execution.memory_budget import (
+    AMPLITUDES_PER_RUN_ON_A_GPU,
+    BYTES_PER_ADJOINT_AMPLITUDE,
+    BYTES_PER_COMPLEX,
+    Limits,
+)
+from hybridopt.execution.readout import Expectations, Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
+QUBITS_WITHOUT_COPIES = 13  # on a GPU; narrower states of layers are copied faster than read there
+AMPLITUDES_OF_COTANGENTS = 1 << 16  # measured: larger stacks of several cotangents are not faster
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs take less time than the transfer of their gates to Aer
 
 Arrays = list[np.ndarray]  # one per run of a call
@@ -41,7 +48,11 @@ class _ForwardStates:
 
 @dataclass(eq=False)
 class AdjointState(ForwardRecord):
-    """Evaluation by state vectors; the states before each layer are kept if they fit."""
+    """Evaluation by state vectors; the states before each layer are kept if they fit.
+
+    On a GPU, they are kept only for derivatives of angles of samples on few qubits. Otherwise, the
+    final state is kept, and derivatives are read on the GPU.
+    """
 
     program: CircuitProgram
     readout: Readout
@@ -50,6 +61,7 @@ class AdjointState(ForwardRecord):
     parallel_runs: int
     needs: tuple[bool, bool]
     in_place: InPlaceAdjoint | None = None  # if small stacks run in place
+    on_gpu: bool = False
 
     def __post_init__(self) -> None:
         needed = BYTES_PER_ADJOINT_AMPLITUDE << self.program.num_qubits
@@ -64,7 +76,15 @@ class AdjointState(ForwardRecord):
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        self._limits = Limits(self.executor.max_memory)
+        self._limits = Limits(self.executor.max_memory, self.on_gpu)
+        wanted = [one for layer in self._circuits.wanted.values() for one in layer]
+        of_samples = any(rotation.per_sample for rotation in wanted)
+        wide = program.num_qubits >= QUBITS_WITHOUT_COPIES
+        self._reads_on_gpu = self.on_gpu and (wide or not of_samples)
+        self._alone = self._reads_on_gpu and of_samples  # each outcome of the index is a pass
+        self._from_states = self.readout.reads_states or (
+            self.on_gpu and isinstance(self.readout, Expectations)
+        )
         self._act = ObservableAction.of(program, self.readout, self._limits)
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
@@ -76,11 +96,9 @@ class AdjointState(ForwardRecord):
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
-        states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
-        needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
-        keep = needed <= self.executor.max_memory // 2
+        keep = self._can_keep(len(rows) * len(shared))
         at_once = self._limits.settings_at_once(self.program.num_qubits)
-        read = self.readout.reads_states or self.readout.num_settings <= at_once
+        read = self._from_states or self.readout.num_settings <= at_once
         if not read:  # too many settings for the run that keeps its states
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared)).values
             if not keep:
@@ -108,9 +126,10 @@ class AdjointState(ForwardRecord):
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
             found = [state for state in states if state is not None]
-            together = len(found) < len(parts)
-            if together:
-                found, _ = self._forward(samples, shared[s], keep=False, read=False)
+            together = self._reads_on_gpu
+            if len(found) < len(parts):
+                together = together or not self._can_keep(parts[-1].stop - parts[0].start)
+                found, _ = self._forward(samples, shared[s], keep=not together, read=False)
             weights = [cotangent[s, part] for part in parts]
             slopes = self._back(samples, shared[s], found, weights, together=together)
             for place, rotation, by_sample in slopes:
@@ -122,10 +141,44 @@ class AdjointState(ForwardRecord):
                     by_shared[s, rotation.angle] += by_sample.sum()
         return by_rows, by_shared
 
+    def _can_keep(self, states: int) -> bool:
+        """Return whether states of this number of circuits, before all layers, fit into memory."""
+        layers = 0 if self._reads_on_gpu else len(self._circuits.wanted)
+        kept = 2 * states * (layers + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * kept << self.program.num_qubits
+        return needed <= self.executor.max_memory // 2
+
+    def vjps(
+        self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
+        """Return derivatives for E cotangents; runs stack lambda of several ones if they fit."""
+        if self.in_place is not None and self.in_place.fits(rows, shared):
+            return self.in_place.vjps(rows, shared, cotangents)
+        known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
+        stacked = sum(len(state.final) for state in self._kept.values()) == len(rows) * len(shared)
+        if not (known and stacked and self._circuits.wanted) or self._circuits.to_start:
+            return super().vjps(rows, shared, cotangents)
+        by_rows = np.zeros((len(cotangents), *rows.shape))
+        by_shared = np.zeros((len(cotangents), *shared.shape))
+        for (s, start), state in self._kept.items():
+            part = slice(start, start + len(state.final))
+            fits = min(AMPLITUDES_OF_COTANGENTS, self._amplitudes_per_call())
+            size = max(1, fits // state.final.size)
+            for first in range(0, len(cotangents), size):
+                some = slice(first, first + size)
+                weights = cotangents[some, s, part]
+                for rotation, slopes in self._back_stacked(rows[part], shared[s], state, weights):
+                    if rotation.per_sample:
+                        by_rows[some, part, rotation.angle] += slopes
+                    else:
+                        by_shared[some, s, rotation.angle] += slopes.sum(axis=1)
+        return by_rows, by_shared
+
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
-        from_states = read and self.readout.reads_states
+        from_states = read and self._from_states
+        keep = keep and not self._reads_on_gpu
         settings = self.readout.settings(self.program) if read and not from_states else ()
         runs = []
         for lane, rows in enumerate(samples):
@@ -170,7 +223,9 @@ class AdjointState(ForwardRecord):
             length = float(np.linalg.norm(lam))
             if length == 0:
                 continue
-            stack = self._circuits.backward(bits + together, together=together, lane=len(runs))
+            stack = self._circuits.backward(
+                bits + together, together=together, on_gpu=self._reads_on_gpu, lane=len(runs)
+            )
             run = StackRun(stack, rows, shared, lam.ravel() / length)
             if together:
                 phi = np.zeros_like(lam)
@@ -194,17 +249,46 @@ class AdjointState(ForwardRecord):
                     first, turned = both, self._fixed_phase(rows, shared, states[place])
                 yield place, None, scale * self._amplitudes_of(first / turned, len(rows))
 
-    def _slopes(self, state: _ForwardStates, saved: Saved) -> Iterator[tuple[Rotation, Slopes]]:
-        """Yield Im <lambda|D|phi> from the kept states phi and the saved states lambda."""
+    def _back_stacked(
+        self,
+        rows: Rows,
+        shared: np.ndarray,
+        state: _ForwardStates,
+        weights: Float64[np.ndarray, "E b K"],
+    ) -> Iterator[tuple[Rotation, Float64[np.ndarray, "E n"]]]:
+        """Run lambda of several cotangents back as one stack; yield rotations and derivatives.
+
+        There is one number per sample (n = b), or their sum (n = 1).
+        """
+        (copies, count), dim = weights.shape[:2], state.final.shape[1]
+        bits = Stack.bits_for(copies * count)
+        lam = np.zeros((1 << bits, dim), dtype=np.complex128)
+        for place, one in enumerate(weights):
+            lam[place * count : (place + 1) * count] = self._act(one, state.final)
+        length = float(np.linalg.norm(lam))
+        if length == 0:
+            return
+        stack = self._circuits.backward(bits, together=False)
+        run = StackRun(stack, np.tile(rows, (copies, 1)), shared, lam.ravel() / length)
+        (saved,) = self.evolve([run])
+        for rotation, slopes in self._slopes(state, saved, copies):
+            yield rotation, 2 * length * slopes.reshape(copies, -1)
+
+    def _slopes(
+        self, state: _ForwardStates, saved: Saved, copies: int = 1
+    ) -> Iterator[tuple[Rotation, Slopes]]:
+        """Yield Im <lambda|D|phi> from the kept states phi and some saved lambda for each."""
         count = len(state.final)
         blocks = 1 << Stack.bits_for(count)
         for layer, rotations in self._circuits.wanted.items():
-            lam, phi = saved[label(layer)], state.layers[layer]
+            phi = state.layers[layer].reshape(blocks, -1)[:count]
+            lam = saved[label(layer)].reshape(-1, phi.shape[1])[: copies * count]
+            lam = lam.reshape(copies, *phi.shape)
             product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
             product -= lam.imag * phi.real
-            product = product.reshape(blocks, -1)[:count]
             if not any(rotation.per_sample for rotation in rotations):
-                product = product.sum(axis=0, keepdims=True)
+                product = product.sum(axis=1, keepdims=True)
+            product = product.reshape(-1, phi.shape[1])
             for rotation in rotations:
                 summed = math.sqrt(blocks) * marginal(product, rotation.qubits)
                 yield rotation, summed @ rotation.family.eigenvalues
@@ -217,6 +301,9 @@ class AdjointState(ForwardRecord):
         for layer, rotations in self._circuits.wanted.items():
             for number, rotation in enumerate(rotations):
                 both = saved[label(layer, number)]
+                if self._reads_on_gpu and not rotation.per_sample:  # summed over the samples
+                    yield rotation, math.sqrt(count) * both.reshape(1)
+                    continue
                 below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)[:, :count]
                 yield rotation, (above - below) @ rotation.family.eigenvalues * math.sqrt(count)
 
@@ -244,9 +331,8 @@ class AdjointState(ForwardRecord):
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """Yield, per row of shared angles and call, the samples of its parallel runs."""
-        fits = self.executor.max_memory // 2 // BYTES_PER_ADJOINT_AMPLITUDE
-        fits = min(AMPLITUDES_PER_CALL, fits)
-        size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
+        fits = self._amplitudes_per_call()
+        size = 1 if self._alone else 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
                 count = min(size, len(rows) - start)
@@ -255,3 +341,7 @@ class AdjointState(ForwardRecord):
                 length = -(-count // runs)
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
+
+    def _amplitudes_per_call(self) -> int:
+        fits = self.executor.max_memory // 2 // BYTES_PER_ADJOINT_AMPLITUDE
+        return min(AMPLITUDES_PER_RUN_ON_A_GPU if self.on_gpu else AMPLITUDES_PER_CALL, fits)

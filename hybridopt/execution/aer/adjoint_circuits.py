@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+from jaxtyping import Float64
 from qiskit.circuit.library import UGate
+from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.circuits.lowering import decompose
 from hybridopt.circuits.program import CircuitProgram
@@ -90,8 +93,13 @@ class AdjointCircuits:
         key = ("adjoint forward", self._needs, index_bits, settings, keep, lane)
         return self._program.derived(key, build)
 
-    def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
-        """Return the stack from a final state back to the first layer with derivatives."""
+    def backward(
+        self, index_bits: int, *, together: bool, on_gpu: bool = False, lane: int = 0
+    ) -> Stack:
+        """Return the stack from a final state back to the first layer with derivatives.
+
+        On a GPU, derivatives of shared angles are expectation values, summed over the samples.
+        """
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits, from_state=True)
@@ -102,9 +110,14 @@ class AdjointCircuits:
                 if place in self.wanted and not together:
                     stack.circuit.save_statevector(label=label(place))
                 for number, rotation in enumerate(self.wanted.get(place, ())) if together else ():
-                    stack.circuit.save_probabilities(
-                        [*rotation.qubits, *stack.index], label=label(place, number)
-                    )
+                    name = label(place, number)
+                    if on_gpu and not rotation.per_sample:
+                        qubits = [*rotation.qubits, stack.index[-1]]
+                        difference = difference_of(rotation.family.eigenvalues)
+                        stack.circuit.save_expectation_value(difference, qubits, label=name)
+                    else:
+                        qubits = [*rotation.qubits, *stack.index]
+                        stack.circuit.save_probabilities(qubits, label=name)
                 if place > first or self.to_start:
                     stack.add(framed.out_of_frame)
                     for item in reversed(framed.layer.fixed):
@@ -114,10 +127,27 @@ class AdjointCircuits:
                 stack.circuit.save_statevector(label=START)
             return stack
 
-        key = ("adjoint backward", self._needs, index_bits, together, lane)
+        key = ("adjoint backward", self._needs, index_bits, together, on_gpu, lane)
         return self._program.derived(key, build)
 
 
 def label(place: int, rotation: int | None = None) -> str:
     """Return the label of the saved state of a layer, or probabilities of a rotation."""
     return f"layer {place} rotation {rotation}"
+
+
+def difference_of(eigenvalues: Float64[np.ndarray, " states"]) -> SparsePauliOp:
+    """Return -Z times a diagonal operator; Z is on the qubit of the two halves of a stack.
+
+    The operator is written as a sum of products of Z on its own qubits, the first ones.
+    """
+    num_qubits = eigenvalues.size.bit_length() - 1
+    index = np.arange(eigenvalues.size)
+    signs = 1 - 2 * (np.bitwise_count(index[:, None] & index) % 2).astype(int)
+    coefficients = signs @ eigenvalues / eigenvalues.size
+    strings = [
+        ("Z" + "".join("IZ"[mask >> q & 1] for q in reversed(range(num_qubits))), -coefficient)
+        for mask, coefficient in enumerate(coefficients.tolist())
+        if coefficient
+    ]
+    return SparsePauliOp.from_list(strings)

@@ -64,9 +64,8 @@ class Capacity:
                 "strings, or use exact state vectors, which need no groups."
             )
 
-    def check_working_memory(self, program: Program) -> None:
-        """Refuse a program that builds its own circuits, if these need more memory."""
-        needed = program.working_memory()
+    def check_working_memory(self, program: Program, needed: int) -> None:
+        """Refuse a program that builds its own circuits, if these need more memory [bytes]."""
         if needed > self.max_memory:
             raise ResourceError(
                 f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for a "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -20,15 +20,15 @@ from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
-from hybridopt.execution.aer.devices import checked_device
+from hybridopt.execution.aer.devices import checked_device, default_memory
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
-from hybridopt.execution.aer.strategies.base import PartialResult
-from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
+from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
-from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
+from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
@@ -42,7 +42,6 @@ PLAIN_SETTINGS = (
     *("device", "shots", "method", "precision", "seed", "strategy"),
     *("max_bond_dimension", "truncation", "readout_mitigation"),
 )
-TRUNCATION = 1e-16  # default of Aer
 
 
 class AerExecutor(RandomStream, StateExecutor):
@@ -69,13 +68,16 @@ class AerExecutor(RandomStream, StateExecutor):
             on the seed, the call and the row of angles, so no two calls share their shot noise.
         max_memory: Largest memory of circuits, states and results at one time, above that of the
             process after import: bytes, or a text such as ``"2 GB"``; None for half of the memory
-            of the machine. Work is cut to fit, or refused before a circuit runs.
+            of the machine, or of its GPU if that is used and has less. Work is cut to fit, or
+            refused before a circuit runs.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
-        strategy: Strategy to run jobs, for timing: ``"automatic"``, ``"stacked"``,
-            ``"checkpoints"``, ``"table"``, or ``"in-place"``, which applies gates of Aer to numpy
-            buffers up to 2^15 amplitudes, without jobs, by an inner class of Aer.
+        strategy: Strategy to run jobs, for timing: ``"automatic"``, ``"in-place"``,
+            ``"stacked"``, ``"checkpoints"`` or ``"table"``. In place, gates of Aer act on numpy
+            buffers, and Aer receives no job. Automatic does this for exact states of up to 2^15
+            amplitudes per row of angles, on one core up to 2^20, where it was measured as faster.
+            It needs an inner class of Aer, which is checked at its first use.
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
@@ -129,9 +131,9 @@ class AerExecutor(RandomStream, StateExecutor):
         readout_mitigation: str | None = None,
         confusion: object | None = None,
     ) -> None:
-        self.device = checked_device(device)
         self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _validation.choice("method", method, METHODS)
+        self.device = checked_device(device, self.method)
         self.precision = _validation.choice("precision", precision, PRECISIONS)
         self.seed = _validation.optional_integer("seed", seed, minimum=0)
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
@@ -140,7 +142,7 @@ class AerExecutor(RandomStream, StateExecutor):
         )
         self.truncation = _validation.real("truncation", truncation, minimum=0.0, below=1.0)
         limit = _validation.optional_memory("max_memory", max_memory)
-        self.max_memory = physical_memory() // 2 if limit is None else limit
+        self.max_memory = default_memory(self.device) if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
         options = placement_options(backend, layout, optimization_level, seed_transpiler)
@@ -150,7 +152,7 @@ class AerExecutor(RandomStream, StateExecutor):
         self.readout_mitigation = readout_mitigation
         self.confusion = None if confusion is None or mitigation is None else mitigation.confusion
         simulated = self.method, self.device, self.precision, self.shots, self.noise
-        limits = Limits(self.max_memory)
+        limits = Limits(self.max_memory, on_gpu=self.device == "GPU")
         self._strategies = Strategies(
             *simulated, limits, self.strategy, self._truncation(), mitigation
         )
@@ -187,7 +189,7 @@ class AerExecutor(RandomStream, StateExecutor):
         ``"noise_model"`` is JSON, or the name of a device or model that JSON cannot hold.
         """
         settings = {name: getattr(self, name) for name in PLAIN_SETTINGS}
-        if self.max_memory != physical_memory() // 2:  # the default depends on the machine
+        if self.max_memory != default_memory(self.device):  # the default depends on the machine
             settings["max_memory"] = self.max_memory
         if self.noise is not None and self.noise.device is not None:
             settings |= asdict(self.noise.options)
@@ -198,9 +200,10 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors, or density matrices with noise, are available."""
-        method = "statevector" if self.noise is None else "density_matrix"
-        return self.shots is None and self.method in {"automatic", method}
+        """Whether pure states, or density matrices with noise, are available without shots."""
+        pure = {"statevector", "matrix_product_state"}
+        methods = pure if self.noise is None else {"density_matrix"}
+        return self.shots is None and self.method in {"automatic", *methods}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
@@ -246,8 +249,8 @@ class AerExecutor(RandomStream, StateExecutor):
         elif values.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
-                for part in self._strategies.parts(job):
-                    self._add(part, values, variances)
+                for strategy, part in self._strategies.parts(job):
+                    self._add(strategy, part, values, variances)
                 if variances is not None and job.readout.is_summed:
                     variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
@@ -261,10 +264,11 @@ class AerExecutor(RandomStream, StateExecutor):
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
-        """Return an evaluation by state vectors, or by density matrices with noise.
+        """Return an evaluation by state vectors or product states, or by density matrices.
 
         Raises:
-            UnsupportedError: If there are shots, or if errors depend on angles.
+            UnsupportedError: If there are shots, if errors depend on angles, or if inputs are
+                amplitudes of a matrix product state.
             ResourceError: If the states of one sample do not fit into `max_memory`.
         """
         if not self.holds_states:
@@ -274,15 +278,25 @@ class AerExecutor(RandomStream, StateExecutor):
         if self.noise is not None:
             with self._lock:
                 parts = self._strategies.transfer_circuit(program, readout)
-            return DensityAdjoint(*parts, needs, self.max_memory, self._count_settings)
-        # one run per core; a GPU runs one at a time
-        parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
+            count = partial(self.count_settings, program, readout)
+            return DensityAdjoint(*parts, needs, self.max_memory, count)
+        if self.method == "matrix_product_state":
+            return self._strategies.adjoint_of_product_states(program, readout, needs, self._lock)
         in_place = self._strategies.adjoint_in_place(program, readout, needs, self._lock)
-        return AdjointState(program, readout, self, self._evolve, parallel_runs, needs, in_place)
+        how = (
+            self._strategies.simulator("statevector").parallel_runs,
+            needs,
+            in_place,
+            self.device == "GPU",
+        )
+        return AdjointState(program, readout, self, self._evolve, *how)
 
-    def _count_settings(self, count: int) -> None:
+    def count_settings(self, program: CircuitProgram, readout: Readout, circuits: int) -> None:
+        """Add circuits to `usage`, in all bases of a readout; see `StateExecutor`."""
         with self._lock:
-            self._strategies.simulator("density_matrix").state.tally.counted += Cost(count)
+            mitigated = self._strategies.mitigated(program, readout)
+            method = "density_matrix" if self.noise else "statevector"
+            self._strategies.simulator(method).state.tally.uncounted[mitigated, None] += circuits
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
         """Run stacks of similar size in one call; return the saved data of each by label."""
@@ -336,13 +350,15 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         return shape
 
-    def _add(self, job: Job, values: Outputs, variances: Outputs | None) -> None:
+    def _add(
+        self, strategy: Strategy, job: Job, values: Outputs, variances: Outputs | None
+    ) -> None:
         """Run a part of a job; add its values and, with shots, their variances per shot."""
         assert job.stream is not None
         entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
         sampler = None if job.shots is None else Sampler(entropy, job.stream)
-        for part in self._strategies.choose(job)[0].parts(job, sampler):
-            cells = np.ix_(part.shared, part.rows)
+        for part in strategy.parts(job, sampler):
+            cells = part.cells
             per_shot = part.variances
             if part.values is not None:
                 values[cells] += part.values

@@ -16,7 +16,14 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
+from hybridopt.execution.aer.gpu import (
+    Reads,
+    gpu_options,
+    with_probabilities,
+    with_saved_states,
+)
 from hybridopt.execution.cost import Cost
+from hybridopt.execution.memory_budget import usable_cores
 from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
@@ -114,20 +121,27 @@ class Simulator:
         """Cost of all runs."""
         return self.state.tally.cost
 
+    @property
+    def parallel_runs(self) -> int:
+        """Number of runs that execute at the same time: one per core, or one on a GPU."""
+        return 1 if self.device == "GPU" else usable_threads()
+
     def submit(self, requests: Sequence[RunRequest], **options: Any) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
-        circuits = [request.circuit for request in requests]
+        circuits: Sequence[QuantumCircuit] = [request.circuit for request in requests]
+        reads: Sequence[Reads] = [{}] * len(circuits)
+        if self.device == "GPU":
+            options |= gpu_options(circuits)
+        if self.device == "GPU" and self.method == "statevector":
+            circuits, reads = zip(*map(with_saved_states, circuits), strict=True)
         if any(request.binds for request in requests):
             options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
             options.setdefault("runtime_parameter_bind_enable", True)
         for limit in _THREADS:
             options["max_parallel_threads"] = min(limit, options.get("max_parallel_threads", limit))
         state = self.state
-        if state.backend is None:
-            of = {"method": self.method, "device": self.device, "precision": self.precision}
-            state.backend = AerSimulator(**of, **self.options)
         try:
-            result = state.backend.run(circuits, **options).result()
+            result = self._backend.run(list(circuits), **options).result()
         except RuntimeError as error:  # such as a failed decomposition of Kraus maps
             raise _failure(error) from error
         if not result.success:
@@ -140,7 +154,17 @@ class Simulator:
         for tally in (state.tally, state.of_call):
             tally.count(requests, self.shots, runs)
         every = iter(range(runs))
-        return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
+        return [
+            [with_probabilities(result.data(next(every)), labels) for _ in range(request.runs)]
+            for request, labels in zip(requests, reads, strict=True)
+        ]
+
+    @property
+    def _backend(self) -> AerBackend:
+        if self.state.backend is None:
+            of = {"method": self.method, "device": self.device, "precision": self.precision}
+            self.state.backend = AerSimulator(**of, **self.options)
+        return self.state.backend
 
     def count_in_place(self, readout: Readout, circuits: int, runs: int) -> None:
         """Count circuits that ran on buffers of numpy, each in all bases of a readout."""
@@ -182,6 +206,11 @@ def limit_threads(count: int) -> None:
     _THREADS[:] = [count]
 
 
+def usable_threads() -> int:
+    """Return the largest number of threads of a call of Aer in this process."""
+    return min([usable_cores(), *_THREADS])
+
+
 def _failure(reason: object) -> ExecutionError:
     return ExecutionError(f"Aer could not run the circuits: {reason}")
 
@@ -207,15 +236,25 @@ def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
 
 
 def save_settings(
-    circuit: QuantumCircuit, settings: Sequence[Setting], index: Sequence[int]
+    circuit: QuantumCircuit,
+    settings: Sequence[Setting],
+    index: Sequence[int],
+    *,
+    states: bool = False,
 ) -> list[str]:
-    """Save the probabilities of each setting with ``index`` as highest bits; return the labels."""
+    """Save the probabilities of each setting with ``index`` as highest bits; return the labels.
+
+    With ``states``, the state in each basis is saved instead.
+    """
     labels = [f"setting {place}" for place in range(len(settings))]
     for label, setting in zip(labels, settings, strict=True):
         into_basis(circuit, setting)
         qubits = [*setting.qubits, *index]
         whole = qubits == list(range(circuit.num_qubits))
-        circuit.save_probabilities(None if whole else qubits, label=label)
+        if states:
+            circuit.save_statevector(label=label)
+        else:
+            circuit.save_probabilities(None if whole else qubits, label=label)
         if label != labels[-1]:  # undo the change of basis; saving keeps the state
             for qubit, letter in setting.basis:
                 circuit.h(qubit)

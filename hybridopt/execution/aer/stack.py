@@ -133,9 +133,12 @@ class Stack:
         self._bound[parameter] = rotation, sign, offset
         return parameter
 
-    def add_readout(self, settings: Sequence[Setting]) -> None:
-        """Append instructions that save the probabilities of every sample, under `labels`."""
-        self.labels = save_settings(self.circuit, settings, self.index)
+    def add_readout(self, settings: Sequence[Setting], *, states: bool = False) -> None:
+        """Append instructions that save the probabilities of every sample, under `labels`.
+
+        With ``states``, they save the state in the basis of each setting instead.
+        """
+        self.labels = save_settings(self.circuit, settings, self.index, states=states)
 
     def fill(
         self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None

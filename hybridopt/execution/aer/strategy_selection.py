@@ -13,6 +13,7 @@ from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without_boxes
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.circuits.ry_multiplexer import MultiplexerProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution.aer.capacity import Capacity, in_words
 from hybridopt.execution.aer.density_adjoint.effects import MeasuredReadout
@@ -21,10 +22,19 @@ from hybridopt.execution.aer.density_adjoint.transfer_circuit import TransferCir
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint, LockType
 from hybridopt.execution.aer.in_place.circuit import supports
 from hybridopt.execution.aer.in_place.state import is_available
+from hybridopt.execution.aer.product_states.adjoint import ProductStateAdjoint
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
+from hybridopt.execution.aer.strategies.checkpoints import Checkpoints, saves_runs
 from hybridopt.execution.aer.strategies.in_place import InPlace
+from hybridopt.execution.aer.strategies.index_blocks import (
+    IndexBlocks,
+    multiplexer_of,
+    needs_blocks,
+)
+from hybridopt.execution.aer.strategies.on_gpu import ExpectationsOnGpu, computes_expectations
 from hybridopt.execution.aer.strategies.per_setting import (
+    WIDEST_DISTRIBUTION,
     AngleTable,
     Measured,
     OneByOne,
@@ -32,12 +42,13 @@ from hybridopt.execution.aer.strategies.per_setting import (
 )
 from hybridopt.execution.aer.strategies.saved_states import SavedStates
 from hybridopt.execution.aer.strategies.shared_ending import SharedEnding
-from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
+from hybridopt.execution.aer.strategies.stacked import Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import (
     BYTES_PER_CHECKPOINT_AMPLITUDE,
+    BYTES_PER_DRAWN_OUTCOME,
     BYTES_PER_READ_STATE,
     Limits,
 )
@@ -46,10 +57,13 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Readout, Setting
 
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
+TRUNCATION = 1e-16  # default of Aer for matrix product states
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
-KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
+KEEP_NO_PROBABILITIES = frozenset(
+    {"gpu-expectations", "measured", "saved-expectations", "saved-states"}
+)
+WORK_WORTH_SUMS = 1_000_000  # for tables of shifts, measured at 0.8 million on the CPU
 
 
 @dataclass
@@ -105,21 +119,26 @@ class Strategies:
         known = [weight for weight in weights if weight is not None]
         return sum(known) if known else None
 
-    def parts(self, job: Job) -> list[Job]:
+    def parts(self, job: Job) -> list[tuple[Strategy, Job]]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
-        readouts = job.readout.parts(self.settings_at_once(job))
+        strategy = self.choose(job)[0]
+        size = self._settings_at_once(job, strategy.name)
+        readouts = [job.readout] if size == sys.maxsize else job.readout.parts(size)
         if len(readouts) == 1:
-            return [job]
+            return [(strategy, job)]
         jobs, first = [], job.stream.first_setting if job.stream else 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
             jobs.append(replace(job, readout=readout, stream=stream))
             first += len(readout.settings(job.program))
-        return jobs
+        return [(self.choose(part)[0], part) for part in jobs]
 
     def settings_at_once(self, job: Job) -> int:
         """Return the largest number of settings whose probabilities fit into memory."""
-        name, readout = self.choose(job)[0].name, job.readout
+        return self._settings_at_once(job, self.choose(job)[0].name)
+
+    def _settings_at_once(self, job: Job, name: str) -> int:
+        readout = job.readout
         whole = job.shots is None and isinstance(readout, Expectations) and readout.is_whole
         if name in KEEP_NO_PROBABILITIES or (name == InPlace.name and whole):
             return sys.maxsize
@@ -170,7 +189,7 @@ class Strategies:
         Shots, if given, are those of a job instead of those of the executor.
         """
         if not isinstance(program, CircuitProgram):
-            self._check_bound_program(program, readout)
+            self._check_bound_program(program, readout, shots or self.shots)
             return
         method = self._method_for(program.num_qubits)
         if self.noise is not None:
@@ -192,9 +211,7 @@ class Strategies:
         """Return the strategy, the method of Aer, and the reason."""
         program = job.program
         if not isinstance(program, CircuitProgram):
-            method = "statevector" if self.method == "automatic" else self.method
-            one_by_one = OneByOne(self._simulator_of(job, method), self.limits)
-            return one_by_one, method, "the program builds its own circuits"
+            return self._for_bound_program(job)
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
@@ -212,10 +229,25 @@ class Strategies:
         )
         return kind(self._simulator_of(job, method), self.limits), method, reason
 
+    def _for_bound_program(self, job: Job) -> tuple[Strategy, str, str]:
+        """Return the strategy for a program that builds its own circuits."""
+        method = "statevector" if self.method == "automatic" else self.method
+        parts = self._simulator_of(job, method), self.limits
+        program = multiplexer_of(job.program, job.readout)
+        in_place = (self.device, self.precision) == ("CPU", "double") and is_available()
+        if program is not None and needs_blocks(program):
+            return IndexBlocks(*parts, in_place), method, "the index is only a label"
+        if program is not None and in_place and self.strategy == "in-place":
+            return IndexBlocks(*parts, in_place), method, "given by `strategy`"
+        return OneByOne(*parts), method, "the program builds its own circuits"
+
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
         """Return the strategy for state vectors, and the reason."""
-        if self._runs_in_place(program) and InPlace.fits(job, self.limits):
-            return InPlace, "given by `strategy`"
+        if self.device == "GPU":
+            return self._fastest_on_gpu(job, program)
+        always = self.strategy == InPlace.name
+        if self._runs_in_place(program) and InPlace.fits(job, self.limits, always=always):
+            return InPlace, "given by `strategy`" if always else "it is faster for these states"
         if self._reads_states(program, job.readout, job.shots_for(self.shots)):
             return SavedStates, "one state is read faster than many settings"
         work = len(job.shared) * len(job.rows) * len(program.steps) << program.num_qubits
@@ -224,7 +256,19 @@ class Strategies:
             return Stacked, "there is one set of shared angles"
         if work > WORK_WORTH_CHECKPOINTS and fits:
             return Checkpoints, "the circuits begin with the same gates"
+        sums = self.device == "CPU" and work > WORK_WORTH_SUMS and fits
+        if sums and saves_runs(program, job.shared):
+            return Checkpoints, "the circuits begin with the same gates and differ in one angle"
         return Stacked, "the work is small"
+
+    def _fastest_on_gpu(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
+        """Return the strategy by the rule of `strategies.on_gpu`, and the reason."""
+        shots = job.shots_for(self.shots)
+        if computes_expectations(job, shots):
+            return ExpectationsOnGpu, "only expectation values leave the GPU"
+        if self._reads_states(program, job.readout, shots):
+            return SavedStates, "one state is read faster than many settings"
+        return Stacked, "one wide state is faster on a GPU than many narrow ones"
 
     def adjoint_in_place(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
@@ -233,16 +277,29 @@ class Strategies:
         if not self._runs_in_place(program):
             return None
         simulator = self.simulator("statevector")
-        return InPlaceAdjoint(program, readout, needs, self.limits, simulator, lock)
+        always = self.strategy == InPlace.name
+        parts = program, readout, needs, self.limits, simulator, lock
+        return InPlaceAdjoint(*parts, always=always)
+
+    def adjoint_of_product_states(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType
+    ) -> ProductStateAdjoint:
+        """Return the adjoint rule for matrix product states, which locks its cost."""
+        method = "matrix_product_state"
+        truncation = self.options.get("matrix_product_state_truncation_threshold", TRUNCATION)
+        assert isinstance(truncation, float)
+        parts = self.limits, self.simulator(method), self._translation(method)
+        return ProductStateAdjoint(program, readout, needs, *parts, lock, truncation)
 
     def _runs_in_place(self, program: CircuitProgram) -> bool:
         exact = self.noise is None and self._method_for(program.num_qubits) == "statevector"
-        usual = (self.strategy, self.device, self.precision) == ("in-place", "CPU", "double")
-        return exact and usual and supports(program) and is_available()
+        free = self.strategy in {"automatic", InPlace.name}
+        usual = (self.device, self.precision) == ("CPU", "double")
+        return exact and free and usual and supports(program) and is_available()
 
     def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
         """Return True if exact values are read from saved states, without groups of strings."""
-        free = self.strategy in {"automatic", "in-place"} and shots is None and self.noise is None
+        free = self.strategy in {"automatic", InPlace.name} and shots is None and self.noise is None
         method = self._method_for(program.num_qubits)
         fits = self.capacity.largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
         return free and method == "statevector" and readout.reads_states and fits
@@ -277,7 +334,7 @@ class Strategies:
         fits = num_qubits <= self.capacity.largest(4)
         return "density_matrix" if fits or self.shots is None else "statevector"
 
-    def _check_bound_program(self, program: Program, readout: Readout) -> None:
+    def _check_bound_program(self, program: Program, readout: Readout, shots: int | None) -> None:
         if self.noise is not None:
             raise UnsupportedError(
                 "Noise cannot act on this program, which builds its own circuits. Use "
@@ -286,11 +343,18 @@ class Strategies:
         method = "statevector" if self.method == "automatic" else self.method
         if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
-                "`method` must be 'statevector' for a circuit of one instruction (got "
+                "`method` must be 'statevector' for a multiplexer (got "
                 f'{method!r}). For the memory bridge, `synthesis="gates"` allows other methods.'
             )
-        self.capacity.check_working_memory(program)
-        self.capacity.check_width(program, readout, method, is_automatic=False)
+        needed = program.working_memory()
+        in_blocks = multiplexer_of(program, readout) is not None
+        if isinstance(program, MultiplexerProgram) and program.is_multiplexer and not in_blocks:
+            needed = program.whole_memory()
+        if in_blocks and shots is not None:
+            needed += BYTES_PER_DRAWN_OUTCOME << program.num_qubits
+        self.capacity.check_working_memory(program, needed)
+        if not in_blocks:  # which need no room for a whole state
+            self.capacity.check_width(program, readout, method, is_automatic=False)
 
     def simulator(self, method: str) -> Simulator:
         """Return the simulator of a method of Aer."""

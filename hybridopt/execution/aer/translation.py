@@ -113,9 +113,17 @@ class Translation:
         """Return one circuit without barriers and delays, which do not change an exact state."""
         circuit = program.body[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
-        basis = (KEPT_GATES & self._known) - NOT_BOUND_BY_AER - NOT_GATES
-        done = write_in_basis(circuit, basis, "the method")
+        done = self.in_basis(circuit)
         return Translated(done, settings, tuple(range(circuit.num_qubits)))
+
+    def in_basis(
+        self, circuit: QuantumCircuit, without: frozenset[str] = frozenset()
+    ) -> QuantumCircuit:
+        """Return a circuit in the gates of the method whose angles Aer binds, but for some."""
+        basis = (KEPT_GATES & self._known) - NOT_BOUND_BY_AER - NOT_GATES - without
+        if basis.issuperset(item.operation.name for item in circuit.data):
+            return circuit
+        return write_in_basis(circuit, basis, "the method")
 
     def _noisy(self, program: CircuitProgram, settings: Settings, noise: Noise) -> list[Translated]:
         """Return one circuit per setting, because changes of basis are noisy, too."""

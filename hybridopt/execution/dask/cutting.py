@@ -12,8 +12,8 @@ and strategy give it. With W workers, the rule is:
 1. The number of pieces is 4 W, or more if pieces would take longer than 10 s. It is lowered so
    that a piece takes at least 50 ms. A job of less than two such pieces is run in this process.
 2. Samples and rows of angles are cut first, the longer of both before the other. If circuits begin
-   with the same gates (checkpoints), samples come first, because each piece runs the common
-   circuit again. If samples share one state, a piece has at least :math:`2^{13}` amplitudes.
+   with the same gates (checkpoints, in place), samples come first, because each piece runs the
+   common circuit again. If samples share one state, a piece has at least :math:`2^{13}` amplitudes.
 3. Settings are cut if pieces are still missing. If they share a run, pieces run the gates again;
    this may add at most a quarter to the work.
 """
@@ -45,8 +45,10 @@ PER_SETTING = 3e-5
 PER_BYTE = 2e-9  # of a program that builds its own circuits
 PER_MATRIX_GATE = 3e-5  # of a matrix product state of small bonds
 Sizes = tuple[int, int, int]  # rows of shared angles S, samples B, settings G
-STACKS = frozenset({"stacked", "checkpoints", "saved-states"})
-WHOLE_READOUTS = frozenset({"saved-states", "saved-expectations"})  # one run for all settings
+STACKS = frozenset({"in-place", "stacked", "checkpoints", "saved-states"})
+COMMON_STARTS = frozenset({"in-place", "checkpoints"})  # gates run once for all rows of angles
+# one run for all settings
+WHOLE_READOUTS = frozenset({"gpu-expectations", "saved-states", "saved-expectations"})
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def cut(sizes: Sizes, work: Work, factor: float, workers: int) -> Cut:
     if wanted < 2:
         return Cut(sizes, (1, 1, 1), seconds, work)
     largest = num_shared, max(1, num_rows // work.rows_per_piece)
-    rows_first = work.strategy == "checkpoints" or largest[1] > largest[0]
+    rows_first = work.strategy in COMMON_STARTS or largest[1] > largest[0]
     first, second = largest[::-1] if rows_first else largest
     along_first = min(first, wanted)
     along_second = min(second, math.ceil(wanted / along_first))

@@ -137,9 +137,27 @@ def test_chain_program_is_the_chain_with_free_angles(columns):
     np.testing.assert_allclose(Operator(circuit).data, dense_unitary(theta), rtol=0, atol=1e-12)
 
 
-def test_diagonal_form_has_one_diagonal():
-    operations = MemoryProgram(4, "diagonal").bind(NO_ROW, angles(4)).count_ops()
-    assert operations == {"h": 6, "sdg": 1, "diagonal": 1, "s": 1}
+def test_multiplexer_form_has_one_gate_with_all_angles():
+    theta = angles(4)
+    circuit = MemoryProgram(4).bind(NO_ROW, theta)
+    assert circuit.count_ops() == {"h": 4, "ucry": 1}
+    assert circuit.data[-1].operation.params == theta.tolist()
+
+
+def test_aer_receives_one_matrix_per_angle():
+    theta = angles(4)
+    circuit = MemoryProgram(4).simulator_circuit(NO_ROW, theta)
+    assert circuit.count_ops() == {"h": 4, "multiplexer": 1}
+    matrices = circuit.data[-1].operation.params
+    np.testing.assert_allclose(matrices, [rotation(t) for t in theta], rtol=0, atol=1e-15)
+
+
+def test_former_name_is_the_same_program():
+    former = MemoryProgram(3, "diagonal")
+    assert former == MemoryProgram(3)
+    assert (
+        former.fingerprint == MemoryProgram(3).fingerprint != MemoryProgram(3, "gates").fingerprint
+    )
 
 
 def test_chain_can_be_written_as_openqasm():

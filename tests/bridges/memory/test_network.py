@@ -12,8 +12,10 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.bridges import Memory
-from hybridopt.bridges.memory.circuit import MemoryProgram
+from hybridopt.bridges.memory.circuit import MemoryProgram, index_qubits
 from hybridopt.errors import ResourceError
+from hybridopt.execution import Probabilities
+from hybridopt.execution.aer.in_place.state import BufferedState
 from tests.bridges.memories import (
     NUM_PLACES,
     NUM_WEIGHTS,
@@ -27,7 +29,7 @@ from tests.bridges.memories import (
 from tests.bridges.networks import NETWORKS, RECIPES
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
-both_syntheses = pytest.mark.parametrize("synthesis", ["gates", "diagonal"])
+both_syntheses = pytest.mark.parametrize("synthesis", ["gates", "multiplexer"])
 both_forms = pytest.mark.parametrize("form", ["residual", "full"])
 
 
@@ -216,8 +218,58 @@ def test_large_networks_are_rejected_before_a_run(aer_calls):
 
 
 def test_options_are_the_documented_ones():
-    options = {"form": "residual", "synthesis": "diagonal", "scale": "auto", "merge": None}
+    options = {"form": "residual", "synthesis": "multiplexer", "scale": "auto", "merge": None}
     assert Memory() == Memory(**options, num_angles=None, frozen=False)
+    assert Memory(synthesis="diagonal") == Memory()  # a former name, also in files
+
+
+def wide_network() -> tuple[nn.Module, torch.Tensor]:
+    """Return a network whose circuit runs in blocks, and an input."""
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Linear(60, 30), nn.Tanh(), nn.Linear(30, 3)).double(), torch.randn(
+        2, 60
+    ).double()
+
+
+@pytest.mark.parametrize("options", [{}, {"strategy": "in-place"}], ids=str)
+@pytest.mark.parametrize("wide", [False, True])
+def test_gradient_in_blocks_is_that_of_the_closed_form(wide, options, aer_calls):
+    network, x = wide_network() if wide else (nn.Linear(3, 2).double(), torch.randn(2, 3).double())
+    quantum = moved(ho.to_quantum(network, executor=ho.AerExecutor(**options)))
+    twin = ho.to_quantum(network, bridge="twin")
+    twin.angles.data.copy_(quantum.angles.data)
+    outputs = quantum(x)
+    outputs.square().sum().backward()
+    twin(x).square().sum().backward()
+    torch.testing.assert_close(outputs, twin(x), rtol=0, atol=1e-12)
+    torch.testing.assert_close(quantum.angles.grad, twin.angles.grad, rtol=0, atol=1e-11)
+    assert quantum.executor.usage == quantum.step_cost(2) == ho.Cost(2, 0, 2)
+    assert aer_calls == [1, 1]
+    assert (f"{2**11} RY gates" in quantum.explain()) is wide
+
+
+@pytest.mark.parametrize("size", [(3, 2), (60, 40)])
+def test_untrained_weights_are_read_as_they_were_given(size):
+    network = nn.Linear(*size)
+    network.weight.data[0] = 0.0  # a smaller number than any error of a readout
+    read = ho.to_classical(ho.to_quantum(network), readout="circuit")
+    assert torch.equal(read.weight, network.weight)
+    assert torch.equal(read.bias, network.bias)
+
+
+def test_each_step_in_blocks_uses_the_result_of_aer(monkeypatch):
+    network, x = wide_network()
+    quantum = moved(ho.to_quantum(network))
+    twin = ho.to_quantum(network, bridge="twin")
+    twin.angles.data.copy_(-quantum.angles.data)  # the other sign of each cosine
+    multiplex = BufferedState.multiplex
+
+    def flipped(state, controls, target, matrices):
+        multiplex(state, controls, target, matrices)
+        state.apply([([target], np.array([[0, 1], [1, 0]], dtype=complex))])
+
+    monkeypatch.setattr(BufferedState, "multiplex", flipped)
+    torch.testing.assert_close(quantum(x), twin(x), rtol=0, atol=1e-12)
 
 
 def test_hundred_thousand_weights_take_two_settings():
@@ -230,4 +282,9 @@ def test_hundred_thousand_weights_take_two_settings():
 
 
 def test_million_weights_fit_into_one_gigabyte():
-    assert MemoryProgram(20).working_memory() < 1e9
+    assert MemoryProgram(20).working_memory() < 0.11e9
+
+
+def test_pretrained_encoder_of_23_million_weights_fits_into_five_gigabytes():
+    executor = ho.AerExecutor(max_memory="5 GB")
+    executor.check(MemoryProgram(index_qubits(22_713_216)), Probabilities())

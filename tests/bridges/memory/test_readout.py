@@ -17,12 +17,12 @@ from tests.bridges.memories import check_moments
 THETA = np.random.default_rng(11).uniform(-np.pi, np.pi, 6)
 
 
-def circuit_reader(synthesis="diagonal", **options) -> CircuitReader:
+def circuit_reader(synthesis="multiplexer", **options) -> CircuitReader:
     return CircuitReader(MemoryProgram(3, synthesis), AerExecutor(**options), ParameterShift())
 
 
 @pytest.mark.parametrize("order", range(5))
-@pytest.mark.parametrize("synthesis", ["gates", "diagonal"])
+@pytest.mark.parametrize("synthesis", ["gates", "multiplexer"])
 def test_circuit_reads_the_closed_form(synthesis, order, aer_calls):
     numbers = circuit_reader(synthesis).read(THETA, order)
     np.testing.assert_allclose(numbers, np.cos(THETA - order * np.pi / 2), rtol=0, atol=1e-10)

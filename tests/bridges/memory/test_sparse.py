@@ -28,7 +28,7 @@ def sparse_mlp(bridge: str = "memory", num_angles: int = K, **options) -> ho.Qua
     return moved(ho.to_quantum(network, bridge, num_angles=num_angles, **options))
 
 
-@pytest.mark.parametrize("synthesis", ["gates", "diagonal"])
+@pytest.mark.parametrize("synthesis", ["gates", "multiplexer"])
 def test_circuit_reads_sums_of_walsh_columns(synthesis):
     quantum = sparse_mlp(synthesis=synthesis)
     read = dict(quantum.decode(readout="circuit").named_parameters())
@@ -65,7 +65,7 @@ def test_circuit_has_one_rotation_per_angle():
     chain = quantum.circuit(synthesis="gates")
     assert chain.count_ops()["ry"] == K + 1  # one more holds pi/2
     assert chain.count_ops()["cx"] < NUM_PLACES
-    assert Operator(chain).equiv(Operator(quantum.circuit(synthesis="diagonal")))
+    assert Operator(chain).equiv(Operator(quantum.circuit(synthesis="multiplexer")))
     deltas = dense_columns(quantum.source.columns) @ quantum.angles.detach()
     np.testing.assert_allclose(readout(chain), -np.sin(deltas.numpy()), rtol=0, atol=1e-12)
 

@@ -47,9 +47,9 @@ def test_memory_limit_splits_calls_without_changing_results(shots, aer_calls):
 
 
 def test_too_large_circuits_raise_before_a_run(aer_calls):
-    AerExecutor(max_memory=1_000_000_000).check(MemoryProgram(19), Probabilities())
-    message = r"`max_memory` .*462 MB.*20 qubits .*100 MB"
-    small = AerExecutor(max_memory=100_000_000)
+    AerExecutor(max_memory=51_000_000).check(MemoryProgram(19), Probabilities())
+    message = r"`max_memory` .*50.4 MB.*20 qubits .*40 MB"
+    small = AerExecutor(max_memory=40_000_000)
     with pytest.raises(ResourceError, match=message) as caught:
         small.run(Job(MemoryProgram(19), Probabilities(), np.zeros((1, 0)), np.zeros((1, 2**19))))
     assert isinstance(caught.value, MemoryError)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from hybridopt import CircuitLayer
+from hybridopt.bench import ladder
 from hybridopt.execution import AerExecutor, Probabilities, available_devices
+from hybridopt.execution.aer.devices import gpu_memory
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import job_of
 
@@ -59,3 +62,61 @@ def test_shots_equal_those_of_the_cpu():
     job = job_of(NAMES[0])
     draws = [AerExecutor(device, shots=100, seed=3).run(job).values for device in ("GPU", "CPU")]
     np.testing.assert_allclose(*draws, rtol=0, atol=1e-12)
+
+
+def ladder_layer(device: str, num_qubits: int) -> CircuitLayer:
+    problem = ladder(num_qubits, num_qubits)
+    start = torch.linspace(-2, 2, num_qubits, dtype=torch.float64)
+    return CircuitLayer(
+        problem.circuit, problem.inputs, problem.weights, problem.observables,
+        AerExecutor(device), "adjoint", initial=start,
+    )  # fmt: skip
+
+
+@needs_gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("with_inputs", [False, True])
+@pytest.mark.parametrize("num_qubits", [12, 14, 18])  # in batches, read on the GPU, fused
+def test_wide_circuits_equal_those_of_the_cpu(num_qubits, with_inputs):
+    found = []
+    for device in ("GPU", "CPU"):
+        layer = ladder_layer(device, num_qubits)
+        x = torch.linspace(-1, 3, 3 * num_qubits, dtype=torch.float64).reshape(3, -1)
+        x.requires_grad_(with_inputs)
+        values = layer(x)
+        (values**2).sum().backward()
+        found.append((values.detach(), layer.weight.grad, x.grad))
+    for on_gpu, on_cpu in zip(*found, strict=True):
+        if on_cpu is not None:
+            torch.testing.assert_close(on_gpu, on_cpu, rtol=0, atol=1e-10)
+
+
+@needs_gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", [(200, 1), (1, 200), (40, 90)])
+def test_tables_of_many_rows_equal_those_of_the_cpu(shape):
+    for readout in (None, Probabilities(qubits=(2, 0))):
+        job = job_of("two_qubit_rotations", *shape, readout=readout)
+        values = [AerExecutor(device).run(job).values for device in ("GPU", "CPU")]
+        np.testing.assert_allclose(*values, rtol=0, atol=1e-10)
+
+
+@needs_gpu
+@pytest.mark.gpu
+def test_noise_equals_that_of_the_cpu():
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.05, 2), ["cx"])
+    job = job_of("pauli_rotations", 2, 2)
+    exact = AerExecutor("CPU", noise_model=model).run(job).values
+    on_gpu = AerExecutor("GPU", noise_model=model).run(job).values
+    np.testing.assert_allclose(on_gpu, exact, rtol=0, atol=1e-10)
+    shots = 4000
+    options = {"method": "statevector", "shots": shots, "seed": 1, "noise_model": model}
+    sampled = AerExecutor("GPU", **options).run(job)
+    assert np.all(np.abs(sampled.values - exact) <= 6 * np.sqrt(sampled.variances) + 6 / shots)
+
+
+@needs_gpu
+@pytest.mark.gpu
+def test_the_memory_limit_is_that_of_the_gpu():
+    assert 0 < AerExecutor("GPU").max_memory <= gpu_memory() // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import replace
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from qiskit_aer import AerSimulator
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution import Cost
+from hybridopt.execution.aer import simulator as simulator_module
 from hybridopt.execution.aer.simulator import (
     RunRequest,
     Simulator,
@@ -23,6 +25,7 @@ from hybridopt.execution.aer.simulator import (
     save_settings,
     side_by_side,
     small_or_large,
+    usable_threads,
 )
 from hybridopt.execution.readout import Setting
 from tests.execution.jobs import distribution
@@ -102,6 +105,27 @@ def test_small_calls_use_one_thread():
     assert "max_parallel_threads" not in small_or_large(17)
     assert "max_parallel_threads" not in small_or_large(12, runs=16)
     assert small_or_large(8, runs=4)["max_parallel_threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "limits", "expected"),
+    [
+        ("", 3, [], 3),
+        ("2", 3, [], 2),
+        ("2,1", 3, [], 2),
+        ("many", 3, [], 3),
+        ("0", 3, [], 3),
+        ("8", 3, [], 3),
+        ("2", 3, [1], 1),
+    ],
+)
+def test_usable_threads_are_limited_by_cores_environment_and_cluster(
+    given, cores, limits, expected, monkeypatch
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(simulator_module, "_THREADS", limits)
+    assert usable_threads() == expected
 
 
 def test_parallel_runs_have_one_thread_each_and_fuse_when_large():

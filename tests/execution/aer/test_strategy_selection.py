@@ -18,6 +18,7 @@ from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Expectations, Job, Probabilities
 from hybridopt.execution.aer import strategy_selection
+from hybridopt.execution.aer.in_place import circuit
 from tests.execution.jobs import job_of
 
 
@@ -42,15 +43,15 @@ def noisy() -> NoiseModel:
 
 
 CASES = [
-    ({}, "Strategy stacked: 3 samples side by side per run"),
-    ({"strategy": "in-place"}, "Strategy in-place: 3 samples side by side per run, in place"),
+    ({}, "Strategy in-place: 3 samples side by side .* no job is submitted .* Why: it is faster"),
+    ({"strategy": "in-place"}, "Strategy in-place: 3 samples side by side .* Why: given by"),
     ({"strategy": "stacked"}, "Strategy stacked: 3 samples side by side"),
     ({"strategy": "table"}, "Strategy table: .* Why: given by"),
     ({"strategy": "checkpoints"}, "Strategy checkpoints: .* Why: given by"),
     ({"method": "density_matrix"}, "Aer density_matrix .* Strategy table"),
     ({"method": "matrix_product_state"}, "Aer matrix_product_state .* Strategy table"),
     ({"shots": 20}, "20 shots per setting"),
-    ({"precision": "single"}, "single precision"),
+    ({"precision": "single"}, "single precision.* Strategy stacked"),
     ({"noise_model": noisy()}, "NoiseModel on device qubits 0, 1, 2, .* gates .*Strategy table"),
     ({"noise_model": noisy(), "shots": 9, "method": "statevector"}, "Strategy measured"),
 ]
@@ -66,20 +67,45 @@ def test_explanations(options, text, aer_calls):
     assert aer_calls == []
 
 
-def test_large_tables_use_checkpoints():
-    large = wide_job(14, num_shared=60)
-    assert "Strategy checkpoints" in AerExecutor().explain(large)
-    assert "Strategy stacked" in AerExecutor().explain(wide_job(16, num_shared=1))
-    in_place = AerExecutor(strategy="in-place")
-    assert "Strategy checkpoints" in in_place.explain(large)
-    assert "Strategy in-place" in in_place.explain(wide_job(14, num_shared=1))
-    assert "Strategy in-place" in in_place.explain(wide_job(4, num_shared=60))
+@pytest.mark.parametrize(
+    ("sizes", "cores", "name"),  # qubits, samples, rows of angles
+    [
+        ((15, 1, 1), 2, "in-place"),
+        ((16, 1, 1), 2, "stacked"),
+        ((10, 32, 1), 2, "in-place"),
+        ((10, 33, 1), 2, "stacked"),
+        ((10, 16, 16), 2, "in-place"),
+        ((10, 16, 17), 2, "stacked"),
+        ((14, 1, 60), 2, "checkpoints"),
+        ((14, 1, 60), 1, "in-place"),
+        ((20, 1, 1), 1, "in-place"),
+        ((21, 1, 1), 1, "stacked"),
+    ],
+)
+def test_sizes_of_states_in_place(sizes, cores, name, monkeypatch):
+    monkeypatch.setattr(circuit, "usable_threads", lambda: cores)
+    job = wide_job(*sizes)
+    options = {"max_memory": "60 GB"}
+    assert f"Strategy {name}:" in AerExecutor(**options).explain(job)
+    assert "Strategy in-place:" in AerExecutor(**options, strategy="in-place").explain(job)
 
 
-def test_circuits_of_aer_are_the_fallback(monkeypatch):
-    small = wide_job(4, num_shared=60)
+def test_smaller_tables_of_shifts_use_checkpoints(monkeypatch):
     monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
-    assert "Strategy stacked" in AerExecutor(strategy="in-place").explain(small)
+    table = wide_job(10, num_rows=2, num_shared=60)
+    shared = np.tile(table.shared[0], (60, 1))
+    shared[np.arange(60), np.arange(60) // 6] += np.linspace(-3, 3, 60)
+    shifts = Job(table.program, table.readout, table.rows, shared)
+    assert "Strategy stacked" in AerExecutor().explain(table)
+    assert "differ in one angle" in AerExecutor().explain(shifts)
+
+
+@pytest.mark.parametrize("strategy", ["automatic", "in-place"])
+def test_circuits_of_aer_are_the_fallback(strategy, monkeypatch):
+    small = wide_job(4, num_shared=60)
+    assert "Strategy in-place:" in AerExecutor(strategy=strategy).explain(small)
+    monkeypatch.setattr(strategy_selection, "is_available", lambda: False)
+    assert "Strategy stacked:" in AerExecutor(strategy=strategy).explain(small)
 
 
 def test_programs_with_own_circuits_run_one_by_one():
@@ -87,7 +113,7 @@ def test_programs_with_own_circuits_run_one_by_one():
     assert "Strategy one-by-one" in AerExecutor().explain(job)
 
 
-@pytest.mark.parametrize("synthesis", ["diagonal", "gates"])
+@pytest.mark.parametrize("synthesis", ["multiplexer", "gates"])
 def test_programs_with_own_circuits_raise_with_noise(synthesis, aer_calls):
     executor = AerExecutor(noise_model=NoiseModel())
     with pytest.raises(UnsupportedError, match="synthesis"):
@@ -96,7 +122,7 @@ def test_programs_with_own_circuits_raise_with_noise(synthesis, aer_calls):
 
 
 @pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
-def test_diagonal_needs_state_vectors_and_gates_do_not(method, aer_calls):
+def test_multiplexer_needs_state_vectors_and_gates_do_not(method, aer_calls):
     executor = AerExecutor(method=method)
     with pytest.raises(UnsupportedError, match=f"`method` .*{method}"):
         executor.check(MemoryProgram(3), Probabilities())
@@ -195,7 +221,7 @@ def test_explanations_use_the_singular():
     job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
     text = AerExecutor(shots=1).explain(job)
     assert text.startswith("1 setting of 1 qubit on Aer statevector")
-    assert "1 shot per setting. Strategy stacked: 1 sample per run" in text
+    assert "1 shot per setting. Strategy in-place: 1 sample per run" in text
     assert "checkpoints: 1 sample per run" in AerExecutor(strategy="checkpoints").explain(job)
 
 

@@ -97,7 +97,8 @@ NOISE.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), ["cx"])
 @pytest.mark.parametrize(
     ("options", "strategy", "own_runs"),
     [
-        ({}, "stacked", False),
+        ({}, "in-place", False),
+        ({"strategy": "stacked"}, "stacked", False),
         ({"method": "matrix_product_state"}, "table", False),
         ({"noise_model": NOISE}, "table", True),
         ({"noise_model": NOISE, "shots": 10, "method": "statevector"}, "measured", True),
@@ -109,7 +110,7 @@ def test_work_follows_the_strategy(options, strategy, own_runs):
     work = work_of(job, executor)
     assert (work.strategy, work.own_runs) == (strategy, own_runs)
     assert work.circuit > 0
-    assert (work.rows_per_piece > 1) == (strategy == "stacked")
+    assert (work.rows_per_piece > 1) == (strategy in {"in-place", "stacked"})
 
 
 def test_trajectories_cost_time_per_shot():

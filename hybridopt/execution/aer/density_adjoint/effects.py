@@ -75,11 +75,6 @@ class MeasuredReadout:
         """Number of outputs K."""
         return self.readout.num_outputs(self.program)
 
-    @property
-    def num_settings(self) -> int:
-        """Number of measurement bases."""
-        return len(self.settings)
-
     def values(self, vectors: Vectors) -> Float64[np.ndarray, "m K"]:
         """Return the outputs of each density matrix."""
         tables = [one.probabilities(vectors, self.num_qubits) for one in self.settings]

@@ -57,7 +57,7 @@ class DensityAdjoint(ForwardRecord):
         self._angles, self._kept = (rows.copy(), shared.copy()), {}
         result = np.empty((len(shared), len(rows), self._readout.num_outputs))
         size, stride = self._size(len(rows))
-        self._count(len(shared) * len(rows) * self._readout.num_settings)
+        self._count(len(shared) * len(rows))
         passes = len(shared) * -(-len(rows) // size)
         for s, part in _parts(len(shared), len(rows), size):
             one = self._pass(rows[part], shared[s], stride)

@@ -7,27 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.circuits.steps import Rotation
 from hybridopt.execution.aer.in_place.circuit import (
-    AMPLITUDES_IN_PLACE,
     InPlaceCircuit,
     States,
     backward,
     forward,
+    is_faster,
     layers_with_row_angles,
 )
-from hybridopt.execution.aer.in_place.reading import exact_outputs, marginal
+from hybridopt.execution.aer.in_place.reading import exact_outputs
 from hybridopt.execution.aer.in_place.state import Placed
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.job import Outputs, Rows, Shared
-from hybridopt.execution.memory_budget import BYTES_PER_COMPLEX, Limits
+from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES_PER_COMPLEX, Limits
 from hybridopt.execution.readout import Readout
 
 LockType = AbstractContextManager[Any]
+AMPLITUDES_OF_COTANGENTS = 1 << 15  # of one buffer
 LARGEST_TABLE = 1 << 18  # numbers of a table of eigenvalues; larger products are summed by qubit
 
 
@@ -51,17 +53,22 @@ class _Slopes:
         self._tables = [_eigenvalues(g, num_qubits) if small and g else None for g in groups]
 
     def add(
-        self, phi: States, lam: States, by_rows: Rows, by_shared: Float64[np.ndarray, " O"]
+        self,
+        phi: States,
+        lam: Complex128[np.ndarray, "E b dim"],
+        by_rows: Float64[np.ndarray, "E B R"],
+        by_shared: Float64[np.ndarray, "E O"],
     ) -> None:
-        """Add the derivatives to those of rows and shared angles."""
+        """Add the derivatives for E cotangents to those of rows and shared angles."""
         if self.per_sample:
             product = _imaginary_product(lam, phi)
-            by_rows[:, self.angles[1]] += 2 * self._sums(product, 1)
-            summed = product.sum(axis=0, keepdims=True)
+            sums = self._sums(product.reshape(-1, phi.shape[1]), 1)
+            by_rows[:, :, self.angles[1]] += 2 * sums.reshape(*product.shape[:2], -1)
+            summed = product.sum(axis=1)
         else:
             summed = _summed_product(lam, phi)
         if self.shared:
-            by_shared[self.angles[0]] += 2 * self._sums(summed, 0)[0]
+            by_shared[:, self.angles[0]] += 2 * self._sums(summed, 0)
 
     def _sums(self, product: Float64[np.ndarray, "N dim"], kind: int) -> Float64[np.ndarray, "N J"]:
         table = self._tables[kind]
@@ -81,18 +88,22 @@ def _eigenvalues(rotations: list[Rotation], num_qubits: int) -> Float64[np.ndarr
     return np.stack(columns, axis=1)
 
 
-def _imaginary_product(lam: States, phi: States) -> Float64[np.ndarray, "B dim"]:
+def _imaginary_product(
+    lam: Complex128[np.ndarray, "E b dim"], phi: States
+) -> Float64[np.ndarray, "E b dim"]:
     """Return Im(conj(lambda) phi)."""
     product = lam.real * phi.imag
     product -= lam.imag * phi.real
     return np.asarray(product)
 
 
-def _summed_product(lam: States, phi: States) -> Float64[np.ndarray, "1 dim"]:
+def _summed_product(
+    lam: Complex128[np.ndarray, "E b dim"], phi: States
+) -> Float64[np.ndarray, "E dim"]:
     """Return the sum of Im(conj(lambda) phi) over the samples."""
-    if len(lam) == 1:
-        return _imaginary_product(lam, phi)
-    return np.asarray(np.einsum("bd,bd->d", lam.conj(), phi).imag[None])
+    if len(phi) == 1:
+        return _imaginary_product(lam, phi)[:, 0]
+    return np.asarray(np.einsum("ebd,bd->ed", lam.conj(), phi).imag)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,20 +140,23 @@ class InPlaceAdjoint:
         limits: Limits,
         simulator: Simulator,
         lock: LockType,
+        *,
+        always: bool = False,
     ) -> None:
         self._program, self._readout, self._limits = program, readout, limits
-        self._simulator, self._lock = simulator, lock
+        self._simulator, self._lock, self._always = simulator, lock, always
         self._needed = _Needed.of(program, needs)
         self._act = ObservableAction.of(program, readout, limits)
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: list[_Forward] = []
 
     def fits(self, rows: Rows, shared: Shared) -> bool:
-        """Return True if the samples are few enough, and their states fit into memory."""
+        """Return True if this is faster (or ``always``), and the states fit into memory."""
         amplitudes = len(rows) << self._program.num_qubits
         kept = 2 * len(shared) * amplitudes * (len(self._needed.slopes) + 1)  # buffers are padded
-        within = BYTES_PER_COMPLEX * kept <= self._limits.max_memory // 2
-        return within and 0 < amplitudes <= AMPLITUDES_IN_PLACE
+        needed = BYTES_PER_COMPLEX * kept + BYTES_PER_ADJOINT_AMPLITUDE * amplitudes
+        within = needed <= self._limits.max_memory // 2
+        return within and amplitudes > 0 and (self._always or is_faster(amplitudes))
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs, and keep the states for `vjp` at the same angles."""
@@ -157,14 +171,29 @@ class InPlaceAdjoint:
 
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
-        by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
+        by_rows, by_shared = self.vjps(rows, shared, cotangent[None])
+        return by_rows[0], by_shared[0]
+
+    def vjps(
+        self, rows: Rows, shared: Shared, cotangents: Float64[np.ndarray, "E S B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E S O"]]:
+        """Return derivatives for E cotangents; one buffer holds lambda of several ones."""
+        by_rows = np.zeros((len(cotangents), *rows.shape))
+        by_shared = np.zeros((len(cotangents), *shared.shape))
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
-        runs = 0
-        if self._needed.slopes or self._needed.to_start:
-            for s in np.flatnonzero(cotangent.any(axis=(1, 2))):
-                states = self._kept[s] if known else self._forward(rows, shared[s])
-                self._back(states, rows, cotangent[s], by_rows, by_shared[s])
-                runs += 1 if known else 2
+        size, runs = max(1, AMPLITUDES_OF_COTANGENTS // (len(rows) << self._program.num_qubits)), 0
+        for s in range(len(shared)) if self._needed.slopes or self._needed.to_start else ():
+            wanted = np.flatnonzero(cotangents[:, s].any(axis=(1, 2)))
+            if not wanted.size:
+                continue
+            states = self._kept[s] if known else self._forward(rows, shared[s])
+            runs += not known
+            for first in range(0, len(wanted), size):
+                some = wanted[first : first + size]
+                found = self._back(states, rows, cotangents[some, s])
+                by_rows[some] += found[0]
+                by_shared[some, s] += found[1]
+                runs += 1
         self._count(0, runs)
         return by_rows, by_shared
 
@@ -192,36 +221,37 @@ class InPlaceAdjoint:
         return _Forward(gates, final, saved)
 
     def _back(
-        self,
-        states: _Forward,
-        rows: Rows,
-        weights: Float64[np.ndarray, "B K"],
-        by_rows: Rows,
-        by_shared: Float64[np.ndarray, " O"],
-    ) -> None:
-        """Take lambda back, and add the derivatives."""
-        needed, circuit = self._needed, self._needed.circuit
-        if len(states.final) < len(weights):  # one state for all samples
-            weights = weights.sum(axis=0, keepdims=True)
+        self, states: _Forward, rows: Rows, weights: Float64[np.ndarray, "E B K"]
+    ) -> tuple[Float64[np.ndarray, "E B R"], Float64[np.ndarray, "E O"]]:
+        """Take lambda back, and return the derivatives for E cotangents."""
+        needed, circuit, copies = self._needed, self._needed.circuit, len(weights)
+        by_rows = np.zeros((copies, *rows.shape))
+        by_shared = np.zeros((copies, circuit.program.num_shared_angles))
+        if len(states.final) < len(rows):  # one state for all samples
+            weights = weights.sum(axis=1, keepdims=True)
         points, gates = circuit.points, states.gates
         if not needed.to_start:
             first = points.index(min(needed.slopes))
             points, gates = points[first:], gates[first + 1 :]
 
         def change(point: int, lam: States) -> States | None:
+            each = lam.reshape(copies, -1, lam.shape[1])
             if point in needed.slopes:
-                needed.slopes[point].add(states.saved[point], lam, by_rows, by_shared)
+                needed.slopes[point].add(states.saved[point], each, by_rows, by_shared)
             phases = circuit.per_sample.get(point)
             if phases is None or (point == points[0] and not needed.to_start):
                 return None
-            lam *= phases.table(rows).conj()
+            each *= phases.table(rows).conj()
             shared_before = phases is next(iter(circuit.per_sample.values()))
-            if shared_before and circuit.program.amplitudes is None and len(lam) > 1:
-                return np.asarray(lam.sum(axis=0, keepdims=True))
+            if shared_before and circuit.program.amplitudes is None and len(rows) > 1:
+                return np.asarray(each.sum(axis=1))
             return None
 
-        start = backward(self._act(weights, states.final), gates, points, change)
+        lam = np.concatenate([self._act(one, states.final) for one in weights])
+        start = backward(lam, gates, points, change)
         if needed.to_start:
             assert circuit.program.amplitudes is not None
             places = circuit.program.amplitudes.places()
-            by_rows[:, : len(places)] += 2 * start[:, places].real
+            each = start.reshape(copies, -1, start.shape[1])
+            by_rows[:, :, : len(places)] += 2 * each[:, :, places].real
+        return by_rows, by_shared

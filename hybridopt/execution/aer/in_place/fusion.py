@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -94,22 +95,26 @@ class _Factors:
 
 
 def _factors(product: _Product) -> _Factors:
+    """Return the factors of a product, with each gate as early as its qubits allow."""
     dim = 1 << len(product.qubits)
     result = _Factors([np.eye(dim, dtype=np.complex128)], [], [])
-    follows = False  # whether the last factor is a D without gates after it
+    level = dict.fromkeys(product.qubits, 0)  # of the last factor on each qubit
+    ends_fixed = dict.fromkeys(product.qubits, False)  # whether it is an F
     for qubits, what in product.members:
         if isinstance(what, Rotation):
-            if not follows:
+            place = max(1, *(level[q] + ends_fixed[q] for q in qubits))
+            if place > len(result.angles):
                 result.angles.append([])
                 result.eigenvalues.append([])
                 result.fixed.append(np.eye(dim, dtype=np.complex128))
-            result.angles[-1].append(what.angle)
+            result.angles[place - 1].append(what.angle)
             local = _local(qubits, product.qubits)
-            result.eigenvalues[-1].append(what.family.eigenvalues[local])
-            follows = True
+            result.eigenvalues[place - 1].append(what.family.eigenvalues[local])
         else:
-            result.fixed[-1] = embedded(what, qubits, product.qubits) @ result.fixed[-1]
-            follows = False
+            place = max(level[q] for q in qubits)
+            result.fixed[place] = embedded(what, qubits, product.qubits) @ result.fixed[place]
+        level.update(dict.fromkeys(qubits, place))
+        ends_fixed.update(dict.fromkeys(qubits, not isinstance(what, Rotation)))
     return result
 
 
@@ -118,30 +123,47 @@ class _Alike:
 
     def __init__(self, places: list[int], factors: list[_Factors]) -> None:
         self.places = places
-        count, depth, dim = len(factors), len(factors[0].angles), len(factors[0].fixed[0])
-        most = max(len(angles) for one in factors for angles in one.angles)
-        self._angles = np.zeros((depth, count, most), dtype=np.int64)
-        self._eigenvalues = np.zeros((depth, count, most, dim))  # 0 in unused places
-        for number, one in enumerate(factors):
-            for level in range(depth):
-                some = len(one.angles[level])
-                self._angles[level, number, :some] = one.angles[level]
-                self._eigenvalues[level, number, :some] = one.eigenvalues[level]
+        depth, dim = len(factors[0].angles), len(factors[0].fixed[0])
+        self.shape = depth, len(factors), dim  # of their phases
         first = np.stack([one.fixed[0] for one in factors])
         self._first = None if is_identity(first) else first
         self._fixed = [np.stack([f.fixed[d + 1] for f in factors]) for d in range(depth)]
 
-    def matrices(self, angles: Float64[np.ndarray, " A"]) -> Complex128[np.ndarray, "N dim dim"]:
+    def matrices(
+        self, phases: Complex128[np.ndarray, "depth N dim"]
+    ) -> Complex128[np.ndarray, "N dim dim"]:
         """Return the matrix of each product."""
-        exponents = (angles[self._angles][..., None] * self._eigenvalues).sum(axis=2)
         result = self._first
-        for phases, fixed in zip(np.exp(-1j * exponents), self._fixed, strict=True):
+        for level, fixed in zip(phases, self._fixed, strict=True):
             if result is None:
-                result = fixed * phases[:, None, :]
+                result = fixed * level[:, None, :]
             else:
-                result = fixed @ (phases[:, :, None] * result)
+                result = fixed @ (level[:, :, None] * result)
         assert result is not None
         return result
+
+
+class _Phases:
+    """Phases of all products, in one table: exponents are sums of angles times eigenvalues."""
+
+    def __init__(self, groups: Sequence[list[_Factors]]) -> None:
+        rows = [  # of basis states, in the order of `_Alike.shape`
+            (one.angles[level], column)
+            for factors in groups
+            for level in range(len(factors[0].angles))
+            for one in factors
+            for column in np.stack(one.eigenvalues[level], axis=1)
+        ]
+        most = max((len(angles) for angles, _ in rows), default=0)
+        self._angles = np.zeros((len(rows), most), dtype=np.int64)
+        self._eigenvalues = np.zeros((len(rows), most))  # 0 in unused places
+        for place, (angles, eigenvalues) in enumerate(rows):
+            self._angles[place, : len(angles)] = angles
+            self._eigenvalues[place, : len(angles)] = eigenvalues
+
+    def at(self, angles: Float64[np.ndarray, " A"]) -> Complex128[np.ndarray, " states"]:
+        """Return the phase of each basis state of each product."""
+        return np.asarray(np.exp(-1j * (angles[self._angles] * self._eigenvalues).sum(axis=1)))
 
 
 def is_identity(matrices: Complex128[np.ndarray, "*N dim dim"]) -> bool:
@@ -172,6 +194,7 @@ class FusedGates:
             _Alike([place for place, _ in some], [factors for _, factors in some])
             for some in forms.values()
         ]
+        self._phases = _Phases([[factors for _, factors in some] for some in forms.values()])
 
     def take_fixed_start(self) -> list[Placed]:
         """Return the gates of the first segment, and remove them, if none has an angle."""
@@ -184,10 +207,13 @@ class FusedGates:
 
     def at(self, angles: Float64[np.ndarray, " A"]) -> list[list[Placed]]:
         """Return the gates of each segment at shared angles [rad]."""
-        gates = self._template.copy()
+        gates, phases, first = self._template.copy(), self._phases.at(angles), 0
         for alike in self._alike:
-            for place, matrix in zip(alike.places, alike.matrices(angles), strict=True):
+            end = first + math.prod(alike.shape)
+            matrices = alike.matrices(phases[first:end].reshape(alike.shape))
+            for place, matrix in zip(alike.places, matrices, strict=True):
                 gates[place] = gates[place][0], matrix
+            first = end
         starts = [self._skipped, *self._ends[:-1]]
         return [gates[start:end] for start, end in zip(starts, self._ends, strict=True)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.in_place.circuit import States, apply
 from hybridopt.execution.aer.in_place.fusion import matrix_of
 from hybridopt.execution.aer.in_place.state import Placed
+from hybridopt.execution.aer.marginals import marginal
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.memory_budget import Limits
 from hybridopt.execution.readout import Expectations, Readout, Setting
@@ -42,16 +42,3 @@ def distributions(
         rotated = apply(states, gates) if gates else states
         tables.append(marginal(rotated.real**2 + rotated.imag**2, setting.qubits))
     return tables
-
-
-def marginal(
-    product: Float64[np.ndarray, "blocks dim"], qubits: tuple[int, ...]
-) -> Float64[np.ndarray, "blocks states"]:
-    """Return sums over all other qubits; the first of ``qubits`` is the least significant."""
-    width = int(math.log2(product.shape[1]))
-    if qubits == tuple(range(width)):
-        return product
-    kept = [width - qubit for qubit in sorted(qubits, reverse=True)]  # axis 0 counts the blocks
-    summed = product.reshape(-1, *(2,) * width).sum(axis=tuple({*range(1, width + 1)} - {*kept}))
-    order = [1 + kept.index(width - qubit) for qubit in reversed(qubits)]
-    return np.asarray(summed.transpose(0, *order).reshape(len(product), -1))

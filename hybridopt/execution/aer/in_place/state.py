@@ -60,6 +60,13 @@ class BufferedState:
                 unitary(qubits, matrix)
         self._wrapper.flush()
 
+    def multiplex(
+        self, controls: list[int], target: int, matrices: Complex128[np.ndarray, "n 2 2"]
+    ) -> None:
+        """Apply one of n matrices to the target, selected by the controls, the lowest bit first."""
+        self._wrapper.apply_multiplexer(controls, [target], matrices)
+        self._wrapper.flush()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -91,6 +98,7 @@ def is_available() -> bool:
             run.apply([([3, 1], matrix)])
             buffer *= phases
             run.apply([([0, 2], None)])
+            run.multiplex([4, 1], 5, state[:16].reshape(4, 2, 2))
         with BufferedState(buffer[:32], continues=True) as run:  # the same wrapper
             run.apply([([4], matrix[:2, :2])])
     except (AttributeError, TypeError, ValueError, RuntimeError):
@@ -109,6 +117,8 @@ def _expected(
     cube = np.einsum("abcd,xydwcz->xybwaz", pair, cube)
     result = cube.reshape(-1) * phases
     index = np.arange(64)
-    result = result[index ^ ((index & 1) << 2)]
+    cube = result[index ^ ((index & 1) << 2)].reshape(2, 2, 2, 2, 2, 2)
+    selected = state[:16].reshape(2, 2, 2, 2)  # axes: qubits 1 and 4, then 5 after and before
+    result = np.einsum("pqyz,zqabpc->yqabpc", selected, cube).reshape(-1)
     half = result[:32].reshape(2, 16)
     return np.concatenate([(matrix[:2, :2] @ half).ravel(), result[32:]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int
@@ -26,6 +26,14 @@ class PartialResult:
     distributions: list[Float64[np.ndarray, "s b _"]] | None = None
     values: Float64[np.ndarray, "s b K"] | None = None  # outputs that were computed already
     variances: Float64[np.ndarray, "s b K"] | None = None  # per shot, of sampled values
+
+    @property
+    def cells(self) -> tuple[Any, ...]:
+        """Index of the part in arrays (S, B, ...), by slices if possible, which copy nothing."""
+        shared, rows = _span(self.shared), _span(self.rows)
+        if shared is None or rows is None:
+            return np.ix_(self.shared, self.rows)
+        return shared, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +57,13 @@ class Strategy(ABC):
         settings, table = job.readout.num_settings, len(job.shared) > 1
         size = self.limits.stack_size(job.program.num_qubits, table=table, settings=settings)
         return min(size, len(job.rows))
+
+
+def _span(indices: Int[np.ndarray, " n"]) -> slice | None:
+    """Return consecutive indices as a slice; None if they are not consecutive."""
+    if indices.size == 0 or (np.diff(indices) != 1).any():
+        return None
+    return slice(int(indices[0]), int(indices[-1]) + 1)
 
 
 def circuit_program(job: Job) -> CircuitProgram:

@@ -7,23 +7,23 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64, Int
 
-from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.program import CircuitProgram, SharedRow
 from hybridopt.execution.aer.in_place.circuit import (
-    AMPLITUDES_IN_PLACE,
     InPlaceCircuit,
     States,
     forward,
+    is_faster,
     layers_with_row_angles,
 )
 from hybridopt.execution.aer.in_place.reading import distributions, exact_outputs
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program
+from hybridopt.execution.aer.strategies.interpolation import Interpolation, layers_of_angles
 from hybridopt.execution.aer.strategies.stacked import stack_in_words
-from hybridopt.execution.job import Job
+from hybridopt.execution.job import Job, Shared
 from hybridopt.execution.memory_budget import BYTES_PER_CHECKPOINT_AMPLITUDE, Limits
 from hybridopt.execution.random_stream import Sampler
 
-# In larger tables, cores that each run one row are faster than one core in place.
-AMPLITUDES_OF_A_TABLE = 1 << 18
+AMPLITUDES_WORTH_SUMS = 1 << 12  # of a table; measured: sums take longer than gates of smaller ones
 AMPLITUDES_OF_A_BRANCH = 1 << 15  # fewer, larger branches waste gates, but need fewer calls
 
 
@@ -33,47 +33,70 @@ class InPlace(Strategy):
     name = "in-place"
 
     @staticmethod
-    def fits(job: Job, limits: Limits) -> bool:
-        """Return True if the samples of one row fit into one buffer, and all states into memory."""
+    def fits(job: Job, limits: Limits, *, always: bool = False) -> bool:
+        """Return True if this is faster (or ``always``), and the states fit into memory."""
         amplitudes = len(job.rows) << job.program.num_qubits
         layers = len(circuit_program(job).layers) + 2 if len(job.shared) > 1 else 1
         needed = BYTES_PER_CHECKPOINT_AMPLITUDE * 2 * amplitudes * (layers + 1)
-        small = len(job.shared) * amplitudes <= AMPLITUDES_OF_A_TABLE
-        return small and amplitudes <= AMPLITUDES_IN_PLACE and needed <= limits.max_memory // 2
+        faster = always or is_faster(amplitudes, len(job.shared))
+        return faster and needed <= limits.max_memory // 2
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run the common row, then the others, in order of their first different layer."""
         program = circuit_program(job)
         common, first, differing = _common_row(program, job.shared)
-        order = np.argsort(first, kind="stable")
         points = layers_with_row_angles(program).union(differing)
         circuit = InPlaceCircuit.of(program, points)
         fit = self.limits.max_memory // 4 // BYTES_PER_CHECKPOINT_AMPLITUDE
         row = len(job.rows) << program.num_qubits
         size = max(1, min(AMPLITUDES_OF_A_BRANCH, fit) // row)
-        changed = order[: np.count_nonzero(first < len(program.layers))]
-        branches = [changed[start : start + size] for start in range(0, len(changed), size)]
-        starts = {int(first[branch[0]]) for branch in branches}
-        run = _CommonRow(circuit, job, common, starts)
+        end = len(program.layers)
+        sums = self._rows(self._sums(job, common), job, common)
+        order = np.argsort(first[sums.members], kind="stable")
+        branches = list(sums.parts(order, size))
+        starts = [int(first[sums.members[branch[0]]]) for branch in branches]
+        run = _CommonRow(circuit, job, common, set(starts))
         self.simulator.count_in_place(
             job.readout, len(job.rows) * len(job.shared), 1 + len(branches)
         )
-        if len(changed) < len(order):
-            same = order[len(changed) :]
+        same = np.flatnonzero(first == end)
+        if same.size:
             yield self._read(job, same, np.broadcast_to(run.final, (len(same), *run.final.shape)))
-        for branch in branches:
-            yield self._read(job, branch, run.branch(branch, int(first[branch[0]])))
+        for branch, start in zip(branches, starts, strict=True):
+            if not sums.weights[branch, 0].any():  # each row is run
+                states = run.branch(sums.runs[sums.sources[branch, 0]], start)
+                yield self._read(job, sums.members[branch], states)
+                continue
+            which = np.unique(sums.sources[branch])
+            ran = run.branch(sums.runs[which], start).reshape(len(which), -1)
+            for some in np.array_split(branch, -(-len(branch) // size)):
+                states = sums.states(some, run.final.reshape(1, -1), ran, which)
+                yield self._read(job, sums.members[some], states)
+
+    def _sums(self, job: Job, common: SharedRow) -> Interpolation:
+        """Return the rows that run, and the sums of their states."""
+        program, shared = circuit_program(job), job.shared
+        large = len(shared) * len(job.rows) << program.num_qubits >= AMPLITUDES_WORTH_SUMS
+        return Interpolation.of(program, shared if large else shared[:0], common)
+
+    def _rows(self, sums: Interpolation, job: Job, common: SharedRow) -> Interpolation:
+        others = (job.shared != common).any(axis=1)
+        others[sums.members] = False
+        return sums.and_rows(np.flatnonzero(others), job.shared)
 
     def explain(self, job: Job) -> str:
         """Return the runs in words."""
+        common = _common_row(circuit_program(job), job.shared)[0]
         return (
             f"{stack_in_words(len(job.rows))}, in place: gates of Aer act on a buffer of numpy, "
-            "which multiplies phases that differ between samples or sets of angles"
+            "and no job is submitted to Aer; numpy multiplies phases that differ between samples "
+            "or sets of angles"
+            f"{self._sums(job, common).explain()}"
         )
 
     def _read(self, job: Job, members: Int[np.ndarray, " s"], states: np.ndarray) -> PartialResult:
         program, samples = circuit_program(job), np.arange(len(job.rows))
-        cells = states.reshape(-1, states.shape[-1])
+        cells = states.reshape(-1, 1 << program.num_qubits)
         shape = len(members), len(samples), -1
         if job.shots is None:
             values = exact_outputs(program, job.readout, cells, self.limits)
@@ -113,12 +136,12 @@ class _CommonRow:
         final = forward(circuit.start(job.rows), self._gates, circuit.points, change)
         self.final = np.broadcast_to(final, (len(job.rows), final.shape[1]))
 
-    def branch(self, members: Int[np.ndarray, " s"], start: int) -> np.ndarray:
+    def branch(self, shared: Shared, start: int) -> np.ndarray:
         """Return the final states of rows that equal the common one before a layer."""
         circuit, rows = self._circuit, len(self._job.rows)
-        differences = self._job.shared[members] - self._common
+        differences = shared - self._common
         kept = self._kept[start]
-        states = np.tile(np.broadcast_to(kept, (rows, kept.shape[1])), (len(members), 1))
+        states = np.tile(np.broadcast_to(kept, (rows, kept.shape[1])), (len(shared), 1))
 
         def deviate(point: int, cells: States) -> None:
             phases = circuit.shared.get(point)
@@ -126,20 +149,20 @@ class _CommonRow:
                 return
             moved = np.flatnonzero(differences[:, phases.angles].any(axis=1))
             if moved.size:
-                by_row = cells.reshape(len(members), rows, -1)
+                by_row = cells.reshape(len(shared), rows, -1)
                 by_row[moved] *= phases.table(differences[moved])[:, None]
 
         def change(point: int, cells: States) -> None:
             table = self._tables.get(point)
             if table is not None:
-                by_row = cells.reshape(len(members), rows, -1)
+                by_row = cells.reshape(len(shared), rows, -1)
                 by_row *= table
             deviate(point, cells)
 
         deviate(start, states)
         first = circuit.points.index(start)
         final = forward(states, self._gates[first + 1 :], circuit.points[first + 1 :], change)
-        return final.reshape(len(members), rows, -1)
+        return final.reshape(len(shared), rows, -1)
 
 
 def _common_row(
@@ -154,17 +177,7 @@ def _common_row(
     if len(shared) == 1:
         return shared[0], np.array([end]), []
     common = shared[0] if len(shared) == 2 else np.sort(shared, axis=0)[len(shared) // 2]
-    layers = program.derived("layers of shared angles", lambda: _layers(program))
+    layers = layers_of_angles(program)
     places = np.where(shared != common, layers, end)
     differing = layers[(places < end).any(axis=0)]
     return common, places.min(axis=1, initial=end), np.unique(differing).tolist()
-
-
-def _layers(program: CircuitProgram) -> Int[np.ndarray, " O"]:
-    """Return the layer of each shared angle."""
-    result = np.zeros(program.num_shared_angles, dtype=np.int64)
-    for place, layer in enumerate(program.layers):
-        for rotation in layer.rotations:
-            if not rotation.per_sample:
-                result[rotation.angle] = place
-    return result

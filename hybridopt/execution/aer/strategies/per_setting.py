@@ -28,6 +28,7 @@ from hybridopt.execution.readout import Expectations
 
 Bindings = dict[Parameter, list[float]]  # values of each parameter
 Starts = tuple[AmplitudeInput, Float64[np.ndarray, "cells amplitudes"]] | None
+WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
 MAX_CIRCUITS_PER_CALL = 64  # more circuits do not reduce the overhead further
 
 

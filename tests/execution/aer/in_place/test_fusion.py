@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Operator
 
 from hybridopt.circuits import lower
 from hybridopt.circuits.steps import FixedGate, Rotation
 from hybridopt.execution.aer.in_place import fusion
-from hybridopt.execution.aer.in_place.fusion import FusedGates, Fuser, embedded, inverse
+from hybridopt.execution.aer.in_place.fusion import (
+    FusedGates,
+    Fuser,
+    _factors,
+    embedded,
+    inverse,
+)
 from tests.circuits.families import FAMILIES
 
 SEEDS = range(4)
@@ -79,3 +86,24 @@ def test_gates_that_cancel_are_left_out():
         places = tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
         fuser.add([FixedGate(item.operation, places)])
     assert FusedGates([fuser]).at(np.zeros(0)) == [[]]
+
+
+def test_rotations_of_a_layer_share_one_level_of_phases():
+    angles = ParameterVector("w", 3)
+    circuit = QuantumCircuit(3)
+    for qubit, angle in enumerate(angles):
+        circuit.ry(angle, qubit)
+        circuit.t(qubit)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    fuser = Fuser()
+    for step in lower(circuit, (), list(angles)).steps:
+        if isinstance(step, Rotation):
+            fuser.add(step.placed(step.family.into_frame))
+            fuser.add_phases(step)
+            fuser.add(step.placed(step.family.out_of_frame))
+        else:
+            fuser.add([step])
+    (product,) = fuser.products
+    assert sorted(_factors(product).angles[0]) == [0, 1, 2]
+    assert len(_factors(product).angles) == 1

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from qiskit.circuit.library import CXGate, UnitaryGate
+from qiskit.circuit.library import CXGate, UCGate, UnitaryGate
 from qiskit.quantum_info import Statevector, random_statevector, random_unitary
 
 from hybridopt.execution.aer.in_place import state as module
@@ -30,6 +30,18 @@ def evolved(seed):
 
 def test_gates_match_qiskit():
     np.testing.assert_allclose(*evolved(7), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("controls", [[0], [3, 1], [4, 0, 2]], ids=str)
+def test_selected_matrices_match_qiskit(controls):
+    target = 3 if 3 not in controls else 2
+    matrices = np.array([random_unitary(2, seed).data for seed in range(1 << len(controls))])
+    start = random_statevector(2**5, 5)
+    buffer = start.data.copy()
+    with BufferedState(buffer) as state:
+        state.multiplex(controls, target, matrices)
+    expected = start.evolve(UCGate(list(matrices)), [target, *controls])
+    np.testing.assert_allclose(buffer, expected.data, rtol=0, atol=1e-13)
 
 
 def test_inverse_matrices_are_accepted_as_views():
@@ -77,6 +89,13 @@ class Reversed(AerStateWrapper):
         super().apply_unitary(qubits[::-1], matrix)
 
 
+class OtherControls(AerStateWrapper):
+    """Inner class that orders the controls of a multiplexer in another way."""
+
+    def apply_multiplexer(self, controls, targets, matrices):
+        super().apply_multiplexer(controls[::-1], targets, matrices)
+
+
 class Copying(AerStateWrapper):
     """Inner class that works on a copy of the buffer."""
 
@@ -85,7 +104,7 @@ class Copying(AerStateWrapper):
         return super().initialize_statevector(num_qubits, self.other, copy)
 
 
-@pytest.mark.parametrize("inner", [None, Missing, Reversed, Copying])
+@pytest.mark.parametrize("inner", [None, Missing, Reversed, OtherControls, Copying])
 def test_another_inner_class_is_not_used(inner, monkeypatch):
     monkeypatch.setattr(module, "AerStateWrapper", inner)
     monkeypatch.setattr(module, "_idle", module.threading.local())

@@ -1,0 +1,1 @@
+"""Adjoint rule for matrix product states."""

@@ -1,0 +1,39 @@
+"""Pages that list something list all of it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from hybridopt.cli.entry import COMMANDS
+from tests.docs.code_blocks import ROOT
+
+LESSONS = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+PICTURES = {path.name for path in (ROOT / "examples" / "pictures").iterdir()}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.mark.parametrize(
+    ("page", "form", "wanted"),
+    [
+        ("lessons", r"notebooks/([\w.]+\.ipynb)", LESSONS),
+        ("gallery", r"examples/pictures/([\w.]+)", PICTURES),
+        ("install", r"^\| `([\w-]+)` \|", set(PROJECT["optional-dependencies"])),
+        ("howto/command_line", r"^\| `hybridopt (\w+)", set(COMMANDS)),
+    ],
+)
+def test_list_is_complete(page, form, wanted):
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    assert set(re.findall(form, text, re.MULTILINE)) == wanted
+
+
+def test_drawings_keep_their_colours_apart():
+    """A drawing in a page takes the colours of the page; its own style would change the page."""
+    for path in (ROOT / "docs" / "pictures").glob("*.svg"):
+        text = path.read_text("utf-8")
+        inner = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+        assert text.count("<style>") == 1
+        assert "style" not in inner
+        assert not re.search(r'(?:fill|stroke)="#', inner), path.name
