@@ -54,10 +54,10 @@ lint: $(READY)
 	$(BIN)/codespell $(TEXTS)
 	$(BIN)/python tools/check_language.py
 
-# The site; open results/site/html/index.html. It needs no network.
+# The site, without a network; open results/site/html/index.html. An old environment would hide warnings.
 .PHONY: docs
 docs: $(READY)
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir results/site/doctrees . results/site/html
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs --doctree-dir results/site/doctrees . results/site/html
 
 .PHONY: notebooks
 notebooks: $(READY)
