@@ -28,6 +28,7 @@ FULL = (
     "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # sweep of qubits
     "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # sweep of weights
     "ladder:14-28-4", "ladder:4-16-4096",  # few wide samples, and many narrow ones
+    "ladder:4-16-10000", "ladder:4-16-1",  # patches of images, and a step of a recurrent loop
 )  # fmt: skip
 WITH_SHOTS = (("ladder:4-16-16", 1024),)
 WITH_NOISE = (("ladder:4-16-16", 0.01), ("ladder:6-24-4", 0.01), ("ladder:8-16-2", 0.01))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import inlined, render
-from hybridopt._plots import png
+from hybridopt._plots import png, svg
 from hybridopt._suggestions import missing_attribute
 from hybridopt.compare import run_store
 from hybridopt.compare.plots import curves_figure, differences_figure, draw_metric
@@ -116,7 +116,7 @@ class Study(Results):
         page = render(
             files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
             results=self, table=self.table(), recommendations=advice, label=self.label,
-            pictures=inlined({name: png(figure) for name, figure in figures.items()}),
+            pictures=inlined({name: svg(figure) for name, figure in figures.items()}),
             rates=_rates(self), details=self.details, confidence=percent(self.confidence),
             fraction=percent(self.tuning["validation_fraction"]), counted=counted,
             notes=judging_notes(self), target=self.target(),

@@ -103,7 +103,7 @@ def _kept_values(record: ForwardRecord | None, *angles: Tensor) -> Kept | None:
 def check_states(program: CircuitProgram, readout: Readout, executor: Executor, rule: str) -> None:
     """Raise UnsupportedError for executors without exact states, and errors that need angles."""
     found = _with_states(executor, rule)
-    if found.has_noise or program.amplitudes is not None:
+    if found.has_noise:
         found.adjoint(program, readout, (True, True))
 
 

@@ -15,7 +15,7 @@ from hybridopt.circuits.steps import Rotation
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.in_place.adjoint import InPlaceAdjoint
-from hybridopt.execution.aer.marginals import marginal
+from hybridopt.execution.aer.marginals import eigenvalue_sums
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.stack import Stack, StackRun
@@ -157,7 +157,8 @@ class AdjointState(ForwardRecord):
             return self.in_place.vjps(rows, shared, cotangents)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         stacked = sum(len(state.final) for state in self._kept.values()) == len(rows) * len(shared)
-        if not (known and stacked and self._circuits.wanted) or self._circuits.to_start:
+        special = self._reads_on_gpu or self._circuits.to_start or not self._circuits.wanted
+        if special or not (known and stacked):
             return super().vjps(rows, shared, cotangents)
         by_rows = np.zeros((len(cotangents), *rows.shape))
         by_shared = np.zeros((len(cotangents), *shared.shape))
@@ -290,9 +291,8 @@ class AdjointState(ForwardRecord):
             if not any(rotation.per_sample for rotation in rotations):
                 product = product.sum(axis=1, keepdims=True)
             product = product.reshape(-1, phi.shape[1])
-            for rotation in rotations:
-                summed = math.sqrt(blocks) * marginal(product, rotation.qubits)
-                yield rotation, summed @ rotation.family.eigenvalues
+            sums = math.sqrt(blocks) * eigenvalue_sums(product, rotations)
+            yield from zip(rotations, sums.T, strict=True)
 
     def _slopes_together(
         self, state: _ForwardStates, saved: Saved

@@ -267,8 +267,7 @@ class AerExecutor(RandomStream, StateExecutor):
         """Return an evaluation by state vectors or product states, or by density matrices.
 
         Raises:
-            UnsupportedError: If there are shots, if errors depend on angles, or if inputs are
-                amplitudes of a matrix product state.
+            UnsupportedError: If there are shots, or if errors depend on angles.
             ResourceError: If the states of one sample do not fit into `max_memory`.
         """
         if not self.holds_states:

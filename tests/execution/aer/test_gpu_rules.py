@@ -76,6 +76,19 @@ def test_adjoint_gradients_equal_those_of_the_cpu(name, narrow, fake_gpu, monkey
         assert results[0][3].settings == results[1][3].settings
 
 
+@pytest.mark.parametrize("narrow", [0, 13])
+def test_several_cotangents_equal_those_of_the_cpu(narrow, fake_gpu, monkeypatch):
+    monkeypatch.setattr(adjoint, "QUBITS_WITHOUT_COPIES", narrow)
+    job, found = job_of("controlled_rotations", 2, 3), []
+    for device in ("GPU", "CPU"):
+        record = AerExecutor(device).adjoint(job.program, job.readout, (True, True))
+        shape = record.values(job.rows, job.shared).shape
+        cotangents = np.random.default_rng(0).normal(size=(4, *shape))
+        found.append(record.vjps(job.rows, job.shared, cotangents))
+    for gpu, cpu in zip(*found, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=0, atol=1e-11)
+
+
 def test_gradients_of_amplitudes_equal_those_of_the_cpu(fake_gpu):
     weights = sorted(set(CIRCUIT.parameters) - set(INPUTS), key=lambda p: p.name)
     gradients = []

@@ -21,7 +21,7 @@ from hybridopt.execution.aer.in_place.circuit import (
 )
 from hybridopt.execution.aer.in_place.reading import exact_outputs
 from hybridopt.execution.aer.in_place.state import Placed
-from hybridopt.execution.aer.marginals import marginal
+from hybridopt.execution.aer.marginals import eigenvalue_sums
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.job import Outputs, Rows, Shared
@@ -74,9 +74,7 @@ class _Slopes:
         table = self._tables[kind]
         if table is not None:
             return np.asarray(product @ table)
-        group = self.per_sample if kind else self.shared
-        columns = [marginal(product, r.qubits) @ r.family.eigenvalues for r in group]
-        return np.stack(columns, axis=1)
+        return eigenvalue_sums(product, self.per_sample if kind else self.shared)
 
 
 def _eigenvalues(rotations: list[Rotation], num_qubits: int) -> Float64[np.ndarray, "dim J"]:

@@ -13,17 +13,17 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter
 
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.circuits.steps import Rotation
-from hybridopt.errors import UnsupportedError
 from hybridopt.execution.aer.product_states.chain import (
     AerState,
     Tensor,
+    amplitudes_of,
     applied,
     overlaps,
     tensors_of,
 )
 from hybridopt.execution.aer.product_states.circuits import (
     FINAL,
+    START,
     ReadCircuit,
     SweptCircuits,
     label,
@@ -38,6 +38,7 @@ from hybridopt.execution.readout import Readout
 
 LockType = AbstractContextManager[Any]
 Cell = tuple[int, int]  # row of shared angles and sample
+Slope = tuple[bool, int | slice, float | np.ndarray]  # whether per sample, angles, derivatives
 CIRCUITS_PER_CALL = 64
 NO_INVERSE = frozenset({"csx"})  # gates of the method whose inverses it lacks
 
@@ -74,9 +75,6 @@ class ProductStateAdjoint(ForwardRecord):
         translation: Translation to the gates of the method.
         lock: Lock of the executor's cost.
         truncation: Largest sum of squared Schmidt coefficients that a cut drops.
-
-    Raises:
-        UnsupportedError: If samples bring amplitudes.
     """
 
     def __init__(
@@ -90,11 +88,6 @@ class ProductStateAdjoint(ForwardRecord):
         lock: LockType,
         truncation: float,
     ) -> None:
-        if program.amplitudes is not None:
-            raise UnsupportedError(
-                "Amplitudes as inputs must not be used with matrix product states and the adjoint "
-                'rule. Use angles as inputs, gradient="parameter-shift", or method="statevector".'
-            )
         self._program, self._readout, self._limits = program, readout, limits
         self._simulator, self._lock, self._truncation = simulator, lock, truncation
         self._circuits = program.derived(
@@ -144,10 +137,8 @@ class ProductStateAdjoint(ForwardRecord):
                     one or self._states(again[c]) for c, one in zip(cells, states, strict=True)
                 ]
                 for (s, b), slopes in self._back(rows, shared, cells, found, cotangent):
-                    for rotation, slope in slopes:
-                        (by_rows[b] if rotation.per_sample else by_shared[s])[rotation.angle] += (
-                            slope
-                        )
+                    for per_sample, angles, slope in slopes:
+                        (by_rows[b] if per_sample else by_shared[s])[angles] += slope
         return by_rows, by_shared
 
     def explain(self) -> str:
@@ -186,8 +177,8 @@ class ProductStateAdjoint(ForwardRecord):
         cells: list[Cell],
         states: list[_ForwardStates],
         cotangent: Outputs,
-    ) -> Iterator[tuple[Cell, Iterator[tuple[Rotation, float]]]]:
-        """Run lambda of some samples back; yield rotations and derivatives of each sample."""
+    ) -> Iterator[tuple[Cell, Iterator[Slope]]]:
+        """Run lambda of some samples back; yield the derivatives of each sample."""
         requests, used = [], []
         circuit = self._circuits.backward
         assert circuit is not None
@@ -206,22 +197,26 @@ class ProductStateAdjoint(ForwardRecord):
         for (cell, state, norm), (saved,) in zip(used, data, strict=True):
             yield cell, self._slopes(state, saved, norm)
 
-    def _slopes(
-        self, state: _ForwardStates, saved: Data, norm: float
-    ) -> Iterator[tuple[Rotation, float]]:
-        """Yield 2 Im <lambda|D|phi> of each rotation."""
+    def _slopes(self, state: _ForwardStates, saved: Data, norm: float) -> Iterator[Slope]:
+        """Yield 2 Im <lambda|D|phi> of each rotation, and 2 Re(lambda) of amplitudes."""
         for place, rotations in self._circuits.wanted.items():
             lam = tensors_of(saved[label(place)])
             elements = overlaps(lam, state.layers[place], self._circuits.generators[place])
-            yield from zip(rotations, (2 * norm * elements.imag).tolist(), strict=True)
+            for rotation, element in zip(rotations, elements.imag.tolist(), strict=True):
+                yield rotation.per_sample, rotation.angle, 2 * norm * element
+        amplitudes = self._program.amplitudes
+        if amplitudes is not None and self._circuits.to_start:
+            found = amplitudes_of(tensors_of(saved[START]), amplitudes.qubits).real
+            yield True, slice(0, amplitudes.size), 2 * norm * found
 
     def _binds(
         self, circuit: QuantumCircuit, rows: Rows, shared: Shared, cells: list[Cell]
     ) -> dict[Parameter, list[float]]:
         """Return the angles of some samples by parameter of a circuit."""
         s, b = np.array(cells).T
-        body, used = self._program.body, set(circuit.parameters)
-        columns = zip((*body.rows, *body.shared), (*rows[b].T, *shared[s].T), strict=True)
+        template, used = self._program.template, set(circuit.parameters)
+        tables = self._program.template_angles(rows[b], shared[s])
+        columns = zip((*template.rows, *template.shared), (*tables[0].T, *tables[1].T), strict=True)
         return {parameter: column.tolist() for parameter, column in columns if parameter in used}
 
     def _states(self, data: Data) -> _ForwardStates:

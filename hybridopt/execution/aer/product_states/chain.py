@@ -29,6 +29,21 @@ def tensors_of(saved: AerState) -> list[Tensor]:
     return [*weighted, gammas[-1]]
 
 
+def amplitudes_of(
+    tensors: Sequence[Tensor], qubits: Sequence[int]
+) -> Complex128[np.ndarray, " amplitudes"]:
+    """Return the amplitudes of some qubits, the first the lowest bit, where all others are 0."""
+    states = np.ones((1, 1), dtype=np.complex128)  # one row per basis state of the qubits so far
+    for qubit, tensor in enumerate(tensors):
+        if qubit in qubits:
+            states = np.concatenate([states @ tensor[:, 0], states @ tensor[:, 1]])
+        else:
+            states = states @ tensor[:, 0]
+    index, ranks = np.arange(len(states)), np.argsort(np.argsort(qubits)).tolist()
+    places = sum(((index >> bit) & 1) << rank for bit, rank in enumerate(ranks))
+    return np.asarray(states[places, 0])
+
+
 def applied(
     operator: ChainOperator, state: AerState, truncation: float
 ) -> tuple[AerState | None, float]:

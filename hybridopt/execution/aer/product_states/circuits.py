@@ -17,7 +17,7 @@ from hybridopt.execution.aer.strategies.per_setting import WIDEST_DISTRIBUTION
 from hybridopt.execution.memory_budget import Limits
 from hybridopt.execution.readout import Expectations, Readout
 
-FINAL = "final"
+FINAL, START = "final", "start"
 
 
 class ReadCircuit:
@@ -52,7 +52,7 @@ class ReadCircuit:
 class SweptCircuits:
     """Circuits of a program that save a matrix product state at each layer with derivatives.
 
-    The angles have the parameters of ``program.body``, also in the backward circuit.
+    The angles have the parameters of ``program.template``, also in the backward circuit.
     """
 
     def __init__(
@@ -77,8 +77,9 @@ class SweptCircuits:
         self.generators: dict[int, list[ChainOperator]] = {
             place: list(map(generator, rotations)) for place, rotations in self.wanted.items()
         }
+        self.to_start = needs[0] and program.amplitudes is not None
         self.forward = self._forward()
-        self.backward = self._backward() if self.wanted else None
+        self.backward = self._backward() if self.wanted or self.to_start else None
         self.bytes_of_states = 0  # of one sample; known after the first run
         self._reading = WeakKeyDictionary[Readout, ReadCircuit]()
 
@@ -90,7 +91,10 @@ class SweptCircuits:
         return self._reading[readout]
 
     def _forward(self) -> QuantumCircuit:
-        circuit = QuantumCircuit(self._program.num_qubits)
+        circuit, amplitudes = QuantumCircuit(self._program.num_qubits), self._program.amplitudes
+        if amplitudes is not None:  # gates with real matrices add no phase
+            angles = self._program.template.rows[: amplitudes.size - 1]
+            amplitudes.append_preparation(circuit, angles)
         for place, (fixed, rotations) in enumerate(self._parts):
             circuit.compose(fixed, inplace=True, copy=False)
             if place in self.wanted:
@@ -100,19 +104,22 @@ class SweptCircuits:
         return circuit
 
     def _backward(self) -> QuantumCircuit:
-        """Return the circuit from the end to the first layer with derivatives.
+        """Return the circuit from the end to the first layer with derivatives, or to the start.
 
         It has the inverse of each gate of the forward circuit, so that phases are the same.
         """
-        circuit, first = QuantumCircuit(self._program.num_qubits), min(self.wanted)
+        circuit = QuantumCircuit(self._program.num_qubits)
+        first = 0 if self.to_start else min(self.wanted)
         circuit.barrier()  # in place of the instruction that sets the first state
         for place in reversed(range(first, len(self._parts))):
             fixed, rotations = self._parts[place]
             circuit.compose(rotations.inverse(), inplace=True, copy=False)
             if place in self.wanted:
                 circuit.save_matrix_product_state(label=label(place))
-            if place > first:
+            if place > first or self.to_start:
                 circuit.compose(fixed.inverse(), inplace=True, copy=False)
+        if self.to_start:
+            circuit.save_matrix_product_state(label=START)
         return circuit
 
     def _gates(self, rotation: Rotation) -> list[FixedGate]:

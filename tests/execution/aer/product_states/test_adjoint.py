@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
 from qiskit.circuit.library import n_local
 from qiskit.quantum_info import SparsePauliOp
-from qiskit_machine_learning.circuit.library import raw_feature_vector
 
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Probabilities
 from tests.circuits.families import FAMILIES
 from tests.nn.layers import layer_of, tensors
+from tests.nn.test_amplitudes import CIRCUIT, INPUTS, OBSERVABLES
 
 ROUNDING = 1e-9  # Aer drops weights below 1e-16 per gate, amplitudes below 1e-8
 DENSE = [f.name for f in FAMILIES if f.inputs or f.weights]
@@ -176,13 +174,23 @@ def test_second_derivatives_are_those_of_state_vectors():
     check(*both)
 
 
-def test_amplitudes_are_refused():
-    vector = raw_feature_vector(8)
-    circuit = QuantumCircuit(3).compose(vector)
-    circuit.rx(Parameter("w"), 1)
-    given = circuit, list(vector.parameters), [circuit.parameters[0]], ["ZII"]
-    with pytest.raises(UnsupportedError, match="Amplitudes as inputs"):
-        CircuitLayer(*given, executor=states(), gradient="adjoint")
+@pytest.mark.parametrize("frozen", [False, True])
+def test_amplitudes_match_state_vectors(frozen):
+    weights = sorted(set(CIRCUIT.parameters) - set(INPUTS), key=lambda p: p.name)
+    initial = np.linspace(-1, 1.4, len(weights))
+    samples = torch.linspace(-0.9, 1.7, 2 * len(INPUTS), dtype=torch.float64).reshape(2, -1)
+    samples[:, :8] /= samples[:, :8].norm(dim=1, keepdim=True)
+    cotangent = torch.linspace(-1, 2, 6, dtype=torch.float64).reshape(2, 3)
+    both = []
+    for executor in (states(), AerExecutor()):
+        layer = CircuitLayer(
+            CIRCUIT, INPUTS, weights, OBSERVABLES, executor, "adjoint", initial=initial
+        )
+        layer.weight.requires_grad_(not frozen)
+        x = samples.clone().requires_grad_()
+        wanted = [x] if frozen else [x, layer.weight]
+        both.append(torch.autograd.grad(layer(x), wanted, cotangent))
+    check(*both)
 
 
 def test_shots_are_refused():

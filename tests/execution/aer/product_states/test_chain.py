@@ -12,7 +12,12 @@ from qiskit_aer import AerSimulator
 
 from hybridopt.circuits import lower
 from hybridopt.execution import Expectations, Probabilities
-from hybridopt.execution.aer.product_states.chain import applied, overlaps, tensors_of
+from hybridopt.execution.aer.product_states.chain import (
+    amplitudes_of,
+    applied,
+    overlaps,
+    tensors_of,
+)
 from hybridopt.execution.aer.product_states.operators import weighted_sum
 
 COUNT = 5
@@ -97,3 +102,13 @@ def test_overlaps_are_matrix_elements():
     expected = [dense(bra).conj() @ matrix @ dense(ket) for matrix in matrices]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert overlaps(bra, ket, []).size == 0
+
+
+@pytest.mark.parametrize("qubits", [(2,), (3, 0, 4), (0, 1, 2, 3, 4)])
+def test_amplitudes_of_some_qubits(qubits):
+    tensors = tensors_of(saved(circuit_of(5)))
+    index = np.arange(1 << len(qubits))
+    places = sum(((index >> bit) & 1) << qubit for bit, qubit in enumerate(qubits))
+    np.testing.assert_allclose(
+        amplitudes_of(tensors, qubits), dense(tensors)[places], rtol=0, atol=1e-14
+    )
