@@ -359,8 +359,8 @@ def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
     if as_it_is := untouched(plan, task):
         mean = statistics.fmean(as_it_is)
         axes.axhline(mean, color=MUTED, linewidth=1, linestyle=":")
-        where = {"transform": axes.get_yaxis_transform(), "va": "bottom"}
-        axes.text(0.01, mean, "source network, unchanged", color=MUTED, fontsize=9, **where)
+        where = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "right"}
+        axes.text(0.99, mean, "source network, unchanged", color=MUTED, fontsize=9, **where)
     axes.set_xticks(range(len(plan.sizes)), [str(size) for size in plan.sizes])
     axes.set_xlabel("labelled images of the target", color=INK)
     plain_frame(axes)

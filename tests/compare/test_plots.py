@@ -84,6 +84,8 @@ def test_pictures(study, tmp_path):
     plt.close(plain)
     shown = [(axes.get_xlabel(), axes.get_xscale()) for axes in plain.axes[:2]]
     assert shown == [("steps", "linear"), ("training seconds", "log")]
+    study.plot(tmp_path / "curves.SVG")
+    assert (tmp_path / "curves.SVG").read_bytes().startswith(b"<?xml")
     axes = Figure().subplots()
     assert study.plot(ax=axes) is axes
     assert {text.get_text() for text in axes.texts} <= set(METHODS)
