@@ -8,14 +8,18 @@ export PYTHONDONTWRITEBYTECODE :=
 TEXTS := hybridopt tests tools examples notebooks circuits docs README.md CHANGELOG.md CONTRIBUTING.md
 
 $(READY): requirements.lock pyproject.toml
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $(READY)
+	@echo "Create the virtual environment $(VENV) (a few seconds) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "Install the packages of requirements.lock: torch, Qiskit and others, 2 GB (1 to 5 minutes) ..."
+	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	@echo "Install hybridopt from this folder ..."
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
 
 .PHONY: demo
 demo: $(READY)
-	$(BIN)/hybridopt run --output results/demo
+	@echo "Train a network on the digits, as a circuit and back, with its controls (20 seconds) ..."
+	@$(BIN)/hybridopt run --output results/demo
 
 .PHONY: test
 test: lint docs
@@ -50,10 +54,10 @@ lint: $(READY)
 	$(BIN)/codespell $(TEXTS)
 	$(BIN)/python tools/check_language.py
 
-# The site; open results/site/html/index.html. It needs no network.
+# The site, without a network; open results/site/html/index.html. An old environment would hide warnings.
 .PHONY: docs
 docs: $(READY)
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir results/site/doctrees . results/site/html
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs --doctree-dir results/site/doctrees . results/site/html
 
 .PHONY: notebooks
 notebooks: $(READY)
@@ -75,6 +79,26 @@ speed: peers
 	$(BIN)/hybridopt bench --peers --output results/bench
 	$(BIN)/python tools/speed_table.py results/bench
 
+# Wheel and source archive with checked texts; twine is in an environment of its own.
+.PHONY: dist
+dist:
+	@echo "Create .venv-dist with the tools that build and check packages (half a minute) ..."
+	@$(PYTHON) -m venv --clear .venv-dist
+	@.venv-dist/bin/python -m pip install --quiet $$(grep -E "^(build|hatchling)==" requirements.lock) "twine==6.2.0"
+	@echo "Build wheel and source archive in dist ..."
+	@rm -rf dist
+	@.venv-dist/bin/python -m build --no-isolation --outdir dist > /dev/null
+	@.venv-dist/bin/python -m twine check --strict dist/*
+
+# The wheel in an empty environment, used from another folder.
+.PHONY: dist-try
+dist-try: dist
+	@echo "Install the wheel and its dependencies into a new environment (1 to 5 minutes) ..."
+	@folder=$$(mktemp -d) && wheel=$$(ls $(CURDIR)/dist/*.whl) && torch=$$(grep '^torch==' requirements.lock) && \
+	$(PYTHON) -m venv $$folder/venv && $$folder/venv/bin/python -m pip install --quiet "$$torch" "$$wheel" && \
+	echo "Run the command in $$folder ..." && cd $$folder && \
+	venv/bin/hybridopt run --data iris --output report && ls report && rm -rf $$folder
+
 # On a machine with a GPU, with a Python that has the GPU build of Aer; at most 15 minutes.
 .PHONY: gpu
 gpu:
@@ -95,4 +119,4 @@ example-minilm: $(MINILM)/.ready
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) $(MINILM) .venv-oldest .venv-newest build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MINILM) .venv-oldest .venv-newest .venv-dist build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "hybridopt_site",
+    "command_options",
     "public_names",
 ]
 root_doc = "docs/index"

@@ -37,6 +37,14 @@ SIZES = (307, 505, 769, 1297)
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 CHECKED_STEPS = 5  # steps of a generator that are compared with its twin
 VALIDATION = 0.2
+PANELS = {  # of the picture, at most five lines each
+    "memory: random directions are as accurate": (
+        "memory", "random-subspace", "walsh-subspace", "classical-narrow",
+    ),
+    "generator: training its angles does not help": (
+        "generator", "generator-published", "generator-frozen", "published", "classical-narrow",
+    ),
+}  # fmt: skip
 PUBLISHED = {307: 0.457, 505: 0.892, 769: 0.939, 1297: 0.946}  # Quantum-Train, earlier run
 INK, MUTED = "#1f2933", "#7b8794"
 
@@ -330,22 +338,30 @@ def table_of(rows: Sequence[Row]) -> str:
     return markdown(HEADER, lines)
 
 
-def lines_of(rows: Sequence[Row], plan: Plan) -> list[Line]:
-    """Return the lines of the picture: every method, and published results for digits."""
-    lines = []
+def panels_of(rows: Sequence[Row], plan: Plan) -> dict[str, list[Line]]:
+    """Return the lines of the panels; the twin of the memory, which equals it, is in the table."""
+    lines = lines_of(rows, plan)
+    return {
+        title: [lines[name] for name in names if name in lines] for title, names in PANELS.items()
+    }
+
+
+def lines_of(rows: Sequence[Row], plan: Plan) -> dict[str, Line]:
+    """Return the lines of all methods, and of published results for digits, by their names."""
+    lines = {}
     for name, sizes in grouped(rows).items():
         method = METHODS[name]
         spreads = (spread(row.accuracy for row in group) for group in sizes.values())
         means, deviations = zip(*spreads, strict=True)
         label = f"control: {method.label}" if method.is_control else method.label
         style = "dashed" if method.is_control else "solid"
-        style = {"memory-twin": "rings", "classical": "level"}.get(name, style)
-        lines.append(Line(label, method.color, tuple(sizes), means, deviations, style))
+        style = "level" if name == "classical" else style
+        lines[name] = Line(label, method.color, tuple(sizes), means, deviations, style)
     if plan.data == "digits" and plan.sizes == SIZES:
         numbers, accuracies = zip(*PUBLISHED.items(), strict=True)
         zeros = (0.0,) * len(numbers)
         label = "Quantum-Train, earlier run"
-        lines.append(Line(label, MUTED, numbers, accuracies, zeros, "crosses"))
+        lines["published"] = Line(label, MUTED, numbers, accuracies, zeros, "crosses")
     return lines
 
 
@@ -375,7 +391,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{plan.data}, {HIDDEN} hidden units, {plan.epochs} epochs of Adam, "
         f"mean ± deviation of {plan.seeds} seeds"
     )
-    draw(lines_of(rows, plan), title).savefig(given.output / "accuracy.png", dpi=120)
+    draw(panels_of(rows, plan), title).savefig(given.output / "accuracy.png", dpi=120)
     print(f"Written: {given.output}/runs.csv, table.md, accuracy.png")
 
 

@@ -24,16 +24,17 @@ from pathlib import Path
 
 import torch
 from many_runs import many, markdown, spread, with_spread, write
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
 import hybridopt as ho
+from hybridopt._plots import label_ends, subplots
 
 HIDDEN = 20
 SHOTS = (1, 2, 4, 8, 32, 128, None)  # per weight; None for exact
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1)
 SCALE = 0.1  # largest change of a weight in one epoch
+TEST_IMAGES = 360  # of the digits
 READINGS = 10  # number of circuit readings that are averaged
 VALIDATION = 0.2
 INK, MUTED = "#1f2933", "#7b8794"
@@ -234,35 +235,37 @@ def table_of(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], plan: Plan) -> Figure:
-    """Plot accuracy against shots per weight: a line for the means, a dot for each seed."""
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
-    axes = figure.subplots()
-    memory, twin = grouped(rows, "memory"), grouped(rows, "twin")
+    """Plot mean accuracies against shots per weight; the table has seeds and twins, too."""
+    figure, axes = subplots(8.4, 4.6, grid="y")
+    memory = grouped(rows, "memory")
     places = {shots: place for place, shots in enumerate(memory)}
     mean, deviation = spread(row.by_angles for row in grouped(rows, "classical")[None])
+    ends = [0, len(places) - 1]
     axes.axhspan(mean - deviation, mean + deviation, color=INK, alpha=0.07, linewidth=0)
-    axes.axhline(mean, color=INK, linewidth=1.2, linestyle="--", label="control: classical network")
-    for column, color, how in (
-        ("by_angles", ANGLES, "weights from the angles"),
-        ("by_circuit", CIRCUIT, "weights read with these shots"),
+    axes.plot(
+        ends, [mean, mean], color=INK, linewidth=1.2, linestyle="--", label="classical network"
+    )
+    for groups, column, color, label in (
+        (memory, "by_angles", ANGLES, "trained with shots,\nweights from the angles"),
+        (memory, "by_circuit", CIRCUIT, "trained and read\nwith these shots"),
+        (grouped(rows, READ_ONLY), "by_circuit", EXACT, "trained exactly,\nread with these shots"),
     ):
-        _line(axes, memory, column, places, color, f"memory, {how}")
-        _line(axes, twin, column, places, color, f"control: twin, {how}", twin=True)
-    read_only = grouped(rows, READ_ONLY)
-    _line(axes, read_only, "by_circuit", places, EXACT, "trained exactly, read with these shots")
+        means = [statistics.fmean(getattr(row, column) for row in g) for g in groups.values()]
+        xs = [places[shots] for shots in groups]
+        axes.plot(xs, means, color=color, linewidth=1.8, marker="o", markersize=5, label=label)
     axes.set_xticks(list(places.values()), [_label(shots, memory) for shots in places])
-    axes.set_xlabel("shots per weight in training and reading (total in training)", color=INK)
-    axes.set_ylabel("test accuracy", color=INK)
+    axes.set_xlabel("shots per weight (below: million shots in the whole training)")
+    axes.set_ylabel("test accuracy")
     axes.set_title(
-        f"Digits, 64-20-10, scale {SCALE}: 1,510 weights in one circuit\n"
-        f"lines: means of {plan.seeds} seeds; dots: seeds; band: classical mean ± deviation",
-        loc="left", fontsize=10, color=INK,
+        "Training with shots keeps the accuracy; reading after exact training needs more shots",
+        loc="left", fontsize=10,
     )  # fmt: skip
-    axes.grid(axis="y", color="#e4e7eb")
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+    axes.text(
+        0.99, 0.03, f"digits, 1,510 weights in one circuit, means of {plan.seeds} seeds\n"
+        f"band: classical mean ± deviation; one test image = {1 / TEST_IMAGES:.2g}",
+        transform=axes.transAxes, ha="right", fontsize=8.5, color=MUTED,
+    )  # fmt: skip
+    label_ends(axes, lines=2)
     return figure
 
 
@@ -270,29 +273,6 @@ def _label(shots: int | None, memory: Group) -> str:
     if shots is None:
         return "exact"
     return f"{shots}\n({memory[shots][0].shots / 1e6:,.3g} M)"
-
-
-def _line(
-    axes: Axes,
-    groups: Group,
-    column: str,
-    places: dict[int | None, int],
-    color: str,
-    label: str,
-    *,
-    twin: bool = False,
-) -> None:
-    """Draw means and single seeds; the means of a twin are open diamonds without a line."""
-    xs = [places[shots] for shots in groups]
-    means = [statistics.fmean(getattr(row, column) for row in group) for group in groups.values()]
-    if twin:
-        look = {"linestyle": "none", "marker": "D", "markerfacecolor": "none", "markersize": 8}
-    else:
-        look = {"linewidth": 1.8, "marker": "o", "markersize": 5}
-        for x, group in zip(xs, groups.values(), strict=True):
-            dots = [getattr(row, column) for row in group]
-            axes.scatter([x] * len(dots), dots, s=9, color=color, alpha=0.45, linewidths=0)
-    axes.plot(xs, means, color=color, label=label, **look)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

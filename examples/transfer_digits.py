@@ -47,9 +47,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 from torch import nn
-from transfer_digits_images import INK, MUTED, TASKS, images, show_images
+from transfer_digits_images import INK, MUTED, TASKS, images, plain_frame, show_images
 
 import hybridopt as ho
+from hybridopt._plots import label_ends
 
 FEATURES = 8
 BATCH_SIZE = 10
@@ -95,6 +96,8 @@ METHODS = {
     ),
     "mesh": Method("mesh head (its twin)", "twin", (("of", "mesh"),), color="#d97706"),
 }
+SHOWN = ("scratch", "linear", "memory", "mesh", "dressed")  # in the picture
+MESSAGE = "No quantum head is better than the linear head on the same frozen body"
 
 
 @dataclass(frozen=True)
@@ -334,36 +337,33 @@ def draw(rows: Sequence[Row], plan: Plan) -> Figure:
         show_images(figure.add_subplot(grid[0, column]), task)
         axes.append(figure.add_subplot(grid[1, column]))
         _draw_task(axes[-1], rows, plan, task)
-    axes[0].set_ylabel("test accuracy", color=INK)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    axes[0].set_ylabel("test accuracy")
+    figure.suptitle(MESSAGE, fontsize=11, x=0.01, ha="left", color=INK)
+    for one in axes:
+        label_ends(one)
     return figure
 
 
 def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
-    for number, (method, look) in enumerate(METHODS.items()):
+    for number, method in enumerate(SHOWN):
+        look = METHODS[method]
         points = [chosen(rows, task, method, size) for size in plan.sizes]
         means, deviations = zip(*(spread([r.accuracy for r in p]) for p in points), strict=True)
-        shift = 0.055 * (number - (len(METHODS) - 1) / 2)  # so that all bars are visible
-        axes.errorbar(
+        shift = 0.05 * (number - (len(SHOWN) - 1) / 2)  # so that all bars are visible
+        drawn = axes.errorbar(
             [place + shift for place in range(len(plan.sizes))], means, yerr=deviations,
-            label=look.label, color=look.color, linestyle=look.style, linewidth=1.4, elinewidth=0.9,
-            marker="o", markersize=4.5, alpha=0.95,
-            markerfacecolor="white" if look.style != "-" else look.color,
+            color=look.color, linestyle=look.style, linewidth=1.6, elinewidth=0.8, marker="o",
+            markersize=4.5,
         )  # fmt: skip
+        drawn.lines[0].set_label(look.label)
     if as_it_is := untouched(plan, task):
         mean = statistics.fmean(as_it_is)
-        axes.axhline(mean, color=MUTED, linewidth=1)
-        axes.annotate(
-            "source network, unchanged", (0.99, mean), xycoords=axes.get_yaxis_transform(),
-            va="bottom", ha="right", color=MUTED, fontsize=9,
-        )  # fmt: skip
+        axes.axhline(mean, color=MUTED, linewidth=1, linestyle=":")
+        where = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "right"}
+        axes.text(0.99, mean, "source network, unchanged", color=MUTED, fontsize=9, **where)
     axes.set_xticks(range(len(plan.sizes)), [str(size) for size in plan.sizes])
     axes.set_xlabel("labelled images of the target", color=INK)
-    axes.grid(axis="y", color="#e4e7eb")
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain_frame(axes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -106,3 +106,10 @@ def show_images(axes: Axes, task: str) -> None:
     axes.annotate("", xy=(60, 3.5), xytext=(51, 3.5), arrowprops={"arrowstyle": "->", "color": INK})
     axes.set_title(TASKS[task], loc="left", fontsize=11, color=INK)
     axes.set_axis_off()
+
+
+def plain_frame(axes: Axes) -> None:
+    """Leave lines at the left and at the bottom only, with a grid of levels."""
+    axes.grid(axis="y", color="#e4e7eb")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

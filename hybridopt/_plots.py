@@ -40,6 +40,7 @@ STYLE: dict[Any, Any] = {
     **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
 _STYLING = threading.RLock()
+MARGIN = 0.05  # around a panel, in inches
 DATE = {"svg": "Date", "pdf": "CreationDate"}  # keys in the metadata of a file
 
 
@@ -81,10 +82,11 @@ def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
     owner.legend(*entries, **{"frameon": False, "fontsize": 8.5, **options})
 
 
-def label_ends(axes: Axes, *, size: float = 8.5) -> None:
+def label_ends(axes: Axes, *, size: float = 8.5, lines: int = 1) -> None:
     """Write the labels of the lines at their last points, in their colours and without overlaps.
 
-    Call it after all drawing, because the labels keep their places relative to the axes.
+    Call it after all drawing, because the labels keep their places relative to the axes. ``size``
+    is that of the letters in points, ``lines`` the largest number of lines in a label.
     """
     axes.autoscale_view()
     to_fraction = axes.transScale + axes.transLimits
@@ -94,7 +96,7 @@ def label_ends(axes: Axes, *, size: float = 8.5) -> None:
         points = points[np.isfinite(points).all(axis=1)]
         if len(points) and not str(line.get_label()).startswith("_"):
             ends.append((*to_fraction.transform(points[-1]), line))
-    step = 1.25 * size / 72 * axes.figure.dpi / axes.bbox.height
+    step = 1.3 * lines * size / 72 * axes.figure.dpi / axes.bbox.height
     places = _spread([y for _, y, _ in ends], step)
     for (x, _, line), place in zip(ends, places, strict=True):
         axes.text(
@@ -122,6 +124,32 @@ def _spread(places: list[float], step: float) -> list[float]:
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG file without margins."""
     return rendered(figure, "png", dpi=160, bbox_inches="tight")
+
+
+def svg(figure: Figure, **options: Any) -> bytes:
+    """Return the figure as an SVG file without background, for pages that may be dark."""
+    settings = {"transparent": True, "facecolor": "none", "bbox_inches": "tight"}
+    return rendered(figure, "svg", **{**settings, **options})
+
+
+def panels(figure: Figure) -> list[bytes]:
+    """Return each axes of a figure as an SVG file of its own; narrow pages show them in a column.
+
+    Shared axes get their labels. The figure is finished afterwards: its layout is fixed.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    pictures, every = [], figure.axes
+    for shown in every:
+        for axes in every:
+            axes.set_visible(axes is shown)
+        shown.tick_params(labelleft=True)
+        shown.set_ylabel(shown.get_ylabel() or every[0].get_ylabel())
+        box = shown.get_tightbbox()
+        assert box is not None
+        inches = box.transformed(figure.dpi_scale_trans.inverted())
+        pictures.append(svg(figure, bbox_inches=inches.padded(MARGIN)))
+    return pictures
 
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 import pytest
 
-from hybridopt._plots import COLORS, INK, label_ends, legend, png, rendered, subplots
+from hybridopt._plots import COLORS, INK, label_ends, legend, panels, png, rendered, subplots
 
 
 def test_the_style_of_figures():
@@ -53,6 +54,23 @@ def test_files_are_reproducible(kind, start):
     assert rendered(figure, kind).startswith(start)
     assert rendered(figure, kind) == rendered(figure, kind)
     assert png(figure) == png(figure)
+
+
+def test_panels_are_pictures_of_their_own():
+    figure, (left, right) = subplots(6, 2, columns=2, sharey=True)
+    left.plot([1, 2], label="one")
+    left.set_ylabel("time [s]")
+    right.plot([3, 4])
+    one, other = (ET.fromstring(picture) for picture in panels(figure))
+    for picture in (one, other):
+        width, height = (
+            float(picture.get(side).removesuffix("pt")) for side in ("width", "height")
+        )
+        assert 2 * 72 < width < 3.2 * 72  # half of the figure
+        assert height < 2.1 * 72
+    assert right.get_ylabel() == "time [s]"
+    white = [e for e in one.iter() if "fill: #ffffff" in e.get("style", "")]
+    assert not white  # pages may be dark
 
 
 def test_pictures_in_threads_restore_the_settings():

@@ -35,7 +35,7 @@ def displayed_formula(translator: HTML5Translator, node: nodes.math_block) -> No
     """Write a formula of its own line as MathML; it scrolls where it is too wide."""
     formula = node.astext()
     if "&" in formula or r"\\" in formula:
-        formula = rf"\begin{{aligned}}{formula}\end{{aligned}}"
+        formula = rf"\begin{{align*}}{formula}\end{{align*}}"
     translator.body.append(f'<div class="formula">{convert(formula, display="block")}</div>')
     raise nodes.SkipNode
 
@@ -46,16 +46,17 @@ def inline_drawings(app: Sphinx, doctree: nodes.document, _page: str) -> None:
     Other pictures become links to their files.
     """
     for image in list(doctree.findall(nodes.image)):
-        path = Path(app.srcdir, image["uri"])
-        if path.suffix == ".svg" and path.parent.name == "pictures" and "docs" in path.parts:
-            drawing = STYLE.sub("", path.read_text("utf-8"))
+        if image["uri"].startswith("docs/pictures/"):
+            drawing = STYLE.sub("", Path(app.srcdir, image["uri"]).read_text("utf-8"))
             name = escape(image.get("alt", ""), quote=True)
             drawing = drawing.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
             image.replace_self(
                 nodes.raw("", f'<div class="drawing">{drawing}</div>', format="html")
             )
         elif not isinstance(image.parent, nodes.reference):
-            image["scale"] = 100  # Sphinx links scaled pictures to their files, to enlarge them
+            # Sphinx links scaled pictures to their files, to enlarge them
+            option = {"width": "100%"} if image["uri"].endswith(".svg") else {"scale": 100}
+            image.attributes.update(option)
 
 
 def public_reference(

@@ -8,9 +8,9 @@ from importlib.resources import files
 
 
 def inlined(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    """Encode PNG files as base64 texts, by their names without suffix."""
+    """Return addresses of SVG files that contain their data, by the names of the pictures."""
     return {
-        name.removesuffix(".png"): base64.b64encode(content).decode()
+        name: f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
         for name, content in pictures.items()
     }
 

@@ -21,7 +21,7 @@ import torch
 from hybridopt._environment import versions
 from hybridopt._files import output_folder, write_bytes, write_text
 from hybridopt._pages import inlined, render
-from hybridopt._plots import png
+from hybridopt._plots import panels, png
 from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
 from hybridopt.bench.cluster_suite import ClusterRow, cluster_rows
@@ -155,12 +155,18 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
     """
     target, found = output_folder(folder), outcome.simulators
     rows = found.rows if found else ()
-    pictures = {}
+    figures = {}
     for axis in ("qubits", "weights"):
         if longest := series(rows, axis):
-            pictures[f"time_by_{axis}.png"] = png(time_figure(longest, axis))
+            figures[f"time_by_{axis}"] = time_figure(longest, axis)
     if outcome.training is not None:
-        pictures["memory_bridge.png"] = png(bridge_figure(outcome.training.bridge))
+        figures["memory_bridge"] = bridge_figure(outcome.training.bridge)
+    pictures = {f"{name}.png": png(figure) for name, figure in figures.items()}
+    drawings = {
+        f"{name}_{n}": one
+        for name, figure in figures.items()
+        for n, one in enumerate(panels(figure))
+    }
     page = render(
         files("hybridopt.bench").joinpath("templates/bench.html").read_text("utf-8"),
         outcome=outcome,
@@ -173,7 +179,7 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
         training=training_rows(outcome.training) if outcome.training else None,
         cluster=(CLUSTER_HEADER, cluster_rows(outcome.cluster)) if outcome.cluster else None,
         gpu=(GPU_HEADER, gpu_rows(outcome.gpu), gpu_summary(outcome.gpu)) if outcome.gpu else None,
-        pictures=inlined(pictures),
+        pictures=inlined(drawings),
     )
     for name, content in pictures.items():
         write_bytes(target / name, content)

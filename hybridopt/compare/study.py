@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import inlined, render
-from hybridopt._plots import png
+from hybridopt._plots import DATE, png, rendered, svg
 from hybridopt._suggestions import missing_attribute
 from hybridopt.compare import run_store
 from hybridopt.compare.plots import curves_figure, differences_figure, draw_metric
@@ -78,8 +78,8 @@ class Study(Results):
         """Plot test metric and training loss against steps, seconds and settings.
 
         Args:
-            path: PNG file to write. None writes no file, and draws on a new figure of pyplot, so
-                that ``plt.show()`` and ``plt.savefig(path)`` work.
+            path: File to write, SVG or PDF by its suffix, otherwise PNG. None writes no file, and
+                draws on a new figure of pyplot, for ``plt.show()`` and ``plt.savefig(path)``.
             ax: Matplotlib axes, on which only the test metric is drawn, against steps.
 
         Returns:
@@ -100,7 +100,8 @@ class Study(Results):
             draw_metric(ax, self)
             figure, axes = ax.figure, ax
         if target is not None:
-            write_bytes(target, png(figure))
+            kind = target.suffix.removeprefix(".").lower()
+            write_bytes(target, rendered(figure, kind) if kind in DATE else png(figure))
         return axes
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -116,7 +117,7 @@ class Study(Results):
         page = render(
             files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
             results=self, table=self.table(), recommendations=advice, label=self.label,
-            pictures=inlined({name: png(figure) for name, figure in figures.items()}),
+            pictures=inlined({name: svg(figure) for name, figure in figures.items()}),
             rates=_rates(self), details=self.details, confidence=percent(self.confidence),
             fraction=percent(self.tuning["validation_fraction"]), counted=counted,
             notes=judging_notes(self), target=self.target(),

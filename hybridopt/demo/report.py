@@ -27,6 +27,12 @@ COLORS = {
     "classical-start": _plots.GRAY, "quantum": _plots.VIOLET, "fine-tuned": _plots.TEAL,
     "classical": _plots.AMBER, "random-subspace": _plots.PINK, "twin": _plots.BLUE,
 }  # fmt: skip
+# of controls: points at the same place stay visible
+MARKERS: dict[str, dict[str, Any]] = {
+    "classical": {"marker": "o", "markersize": 8, "fillstyle": "none"},
+    "random-subspace": {"marker": "s", "markersize": 4.5, "fillstyle": "none"},
+    "twin": {"marker": ".", "markersize": 6},
+}
 SHOWN_INSTRUCTIONS = 44  # the circuit may have thousands
 
 
@@ -48,13 +54,16 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
         "weights": weights_figure(outcome), "circuit": circuit_figure(outcome.circuit),
     }  # fmt: skip
     pictures = {f"{name}.png": _plots.png(figure) for name, figure in figures.items()}
+    drawings = {name: _plots.svg(figures[name]) for name in ("comparison", "circuit")}
+    for name in ("training", "weights"):
+        drawings |= {f"{name}_{n}": one for n, one in enumerate(_plots.panels(figures[name]))}
     results = results_dict(outcome)
     header, rows = table_rows(outcome)
     page = render(
         files("hybridopt.demo").joinpath("templates/report.html").read_text("utf-8"),
         outcome=outcome, results=results, header=header, rows=rows,
         command=command(outcome.settings), num_stages=len(outcome.stages),
-        metric=_metric_label(outcome), pictures=inlined(pictures),
+        metric=_metric_label(outcome), pictures=inlined(drawings),
     )  # fmt: skip
     gates = qasm3.dumps(outcome.circuit)
     state, circuit = dump(outcome.network.state_dict()), io.BytesIO()
@@ -111,20 +120,23 @@ def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
 
 
 def training_figure(outcome: RunOutcome) -> Figure:
-    """Plot test metric and training loss of consecutive stages, and of controls, over epochs."""
+    """Plot test metric and training loss of consecutive stages, and of controls, over epochs.
+
+    The stages are a broad line, so that a control with equal values is visible on it.
+    """
     figure, both = _plots.subplots(9, 3.8, columns=2)
     score, loss = both
     epoch, first = 0, len(outcome.stages[0].history)
     joint: list[tuple[int, float, float]] = []
     for stage in outcome.stages:
         points = [*joint, *_curve(stage, epoch)]
-        style = {"color": COLORS[stage.name], "marker": "o", "markersize": 5, "linewidth": 2}
-        style["markevery"] = range(len(joint), len(points))  # no marker on the last stage's end
-        _draw(both, points, label=stage.name, **style)
+        label = "through the circuit" if stage is outcome.stages[-1] else f"_{stage.name}"
+        style = {"color": COLORS[stage.name], "linewidth": 7, "solid_capstyle": "butt"}
+        _draw(both, points, label=label, alpha=0.4, **style)
         joint, epoch = points[-1:], points[-1][0]
     for control in outcome.controls:
         points = _curve(control, 0 if control.name == "classical" else first)
-        style = {"color": COLORS[control.name], "linewidth": 1.2, "linestyle": "--"}
+        style = {"color": COLORS[control.name], "linewidth": 1.4, **MARKERS[control.name]}
         _draw(both, points, label=f"control: {control.name}", **style)
     last = epoch - len(outcome.stages[-1].history)
     for axes in both:
@@ -135,9 +147,17 @@ def training_figure(outcome: RunOutcome) -> Figure:
             (first + last) / 2, 1.01, "on the circuit", transform=axes.get_xaxis_transform(),
             ha="center", va="bottom", fontsize=9, color=_plots.VIOLET,
         )  # fmt: skip
+    classes, test = outcome.data.task == "classification", outcome.data.test
     score.set_ylabel(f"test {_metric_label(outcome)}")
-    loss.set(ylabel="training loss", yscale="log")
-    _plots.legend(score, loc="lower right")
+    unit = "cross entropy [nat]" if classes else "mean squared error"
+    loss.set(ylabel=f"training loss: {unit}", yscale="log")
+    if classes and test is not None:
+        score.text(
+            0.98, 0.03, f"one test sample = {1 / len(test):.2g}", transform=score.transAxes,
+            ha="right", fontsize=8.5, color=_plots.SOFT,
+        )  # fmt: skip
+    for axes in both:
+        _plots.label_ends(axes)
     return figure
 
 

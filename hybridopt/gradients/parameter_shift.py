@@ -95,11 +95,15 @@ class ParameterShift(GradientRule):
         check_linear(readout)
         if self.is_swept:
             check_states(program, readout, executor, SWEEP)
-            cast(StateExecutor, executor).count_settings(program, readout, 0)
+            _check_differences(program, readout, executor)
 
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord | None:
         """Return None, as a shift does not use the forward run; a sweep does."""
-        return record_of(evaluation, needs, SWEEP) if self.is_swept else None
+        if not self.is_swept:
+            return None
+        record = record_of(evaluation, needs, SWEEP)
+        _check_differences(evaluation.program, evaluation.readout, evaluation.executor)
+        return record
 
     def inference_memory(self, evaluation: Evaluation) -> ForwardRecord | None:
         """Return for a sweep with noise the evaluation of training, so that values are the same."""
@@ -185,6 +189,16 @@ def check_linear(readout: Readout) -> None:
             "Post-selected probabilities are ratios, which shift rules cannot differentiate. "
             "Read the joint probabilities, and divide them in torch."
         )
+
+
+def _check_differences(program: CircuitProgram, readout: Readout, executor: Executor) -> None:
+    """Raise UnsupportedError if a sweep does not give the differences, or cannot be counted."""
+    if getattr(executor, "method", None) == "matrix_product_state":
+        raise UnsupportedError(
+            f"`gradient={SWEEP}` must have states that are not truncated (got {executor!r}). Use "
+            '`gradient="parameter-shift"`, or an executor with method "automatic".'
+        )
+    cast(StateExecutor, executor).count_settings(program, readout, 0)
 
 
 def _amplitudes_in_words(program: CircuitProgram) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,31 @@ from hybridopt.gradients.base import Evaluation, Outputs, Rows, Shared, Tangents
 
 VANISHING = 1e-12  # norm of amplitudes that are 0 up to rounding
 BYTES_PER_TABLE = 1 << 28  # size of shifted angles and their outputs; longer tables run in pieces
+BYTES_KEPT = 1 << 26  # largest tables that are kept for further rows of a Hessian
+
+
+class Kept:
+    """Tables of one call, for later calls at the same angles, if they are small."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, list[tuple[Tensor, ShiftTerms]]] = {}
+
+    def tables(
+        self, key: Hashable, compute: Callable[[], Iterable[tuple[Tensor, ShiftTerms]]]
+    ) -> Iterator[tuple[Tensor, ShiftTerms]]:
+        """Yield tables with their terms; they are computed unless those of the key are kept."""
+        if key in self._found:
+            yield from self._found[key]
+            return
+        found, size = [], 0
+        for table, terms in compute():
+            yield table, terms
+            size += table.nbytes
+            found.append((table, terms))
+            if size > BYTES_KEPT:
+                found.clear()
+        if size <= BYTES_KEPT:
+            self._found[key] = found
 
 
 def shifted_vjp(
@@ -25,12 +50,16 @@ def shifted_vjp(
     shared: Shared,
     cotangent: Outputs,
     needs: tuple[bool, bool],
+    kept: Kept | None = None,
 ) -> Vjp:
-    """Return derivatives of ``(cotangent * values).sum()`` from one table of shifts per kind."""
+    """Return derivatives of ``(cotangent * values).sum()`` from one table of shifts per kind.
+
+    Tables in ``kept``, of an earlier call at these angles, are not run again.
+    """
     by_rows = by_shared = None
     if needs[0]:
         by_rows = torch.zeros_like(rows)
-        for values, terms in _along(evaluation, (rows, shared), 0):
+        for values, terms in _along(evaluation, (rows, shared), 0, kept):
             by_rows = by_rows + terms.sum_up(_contract(values, cotangent, 2).sum(0))
         for slopes, place in amplitude_slopes(evaluation, rows, shared):
             weighed = (slopes * cotangent.unsqueeze(2)).sum((0, 3))
@@ -38,24 +67,30 @@ def shifted_vjp(
             by_rows = by_rows + torch.nn.functional.pad(weighed, (place, behind))
     if needs[1]:
         by_shared = torch.zeros_like(shared)
-        for values, terms in _along(evaluation, (rows, shared), 1):
+        for values, terms in _along(evaluation, (rows, shared), 1, kept):
             by_shared = by_shared + terms.sum_up(_contract(values, cotangent, 1))
     return by_rows, by_shared
 
 
-def shifted_jvp(evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents) -> Outputs:
+def shifted_jvp(
+    evaluation: Evaluation,
+    rows: Rows,
+    shared: Shared,
+    tangents: Tangents,
+    kept: Kept | None = None,
+) -> Outputs:
     """Return the derivative along a direction from the same tables."""
     outputs = evaluation.readout.num_outputs(evaluation.program)
     result = rows.new_zeros((len(shared), len(rows), outputs))
     if tangents[0] is not None:
-        for values, terms in _along(evaluation, (rows, shared), 0):
+        for values, terms in _along(evaluation, (rows, shared), 0, kept):
             weights = terms.weigh(tangents[0]).unsqueeze(0).expand(len(shared), -1, -1)
             result = result + combine(weights, values)
         for slopes, place in amplitude_slopes(evaluation, rows, shared):
             along = tangents[0][:, place : place + slopes.shape[2]]
             result = result + (slopes * along[None, :, :, None]).sum(2)
     if tangents[1] is not None:
-        for values, terms in _along(evaluation, (rows, shared), 1):
+        for values, terms in _along(evaluation, (rows, shared), 1, kept):
             result = result + combine(terms.weigh(tangents[1]), values)
     return result
 
@@ -98,12 +133,16 @@ def table_size(evaluation: Evaluation) -> int:
 
 
 def _along(
-    evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int, kept: Kept | None
 ) -> Iterator[tuple[Tensor, ShiftTerms]]:
     """Yield values ``(S, B, T, K)`` at shifted rows (0), or ``(S, T, B, K)`` at shared (1)."""
-    for terms in terms_of(evaluation, angles, along):
-        moved, table = terms.move(angles, along)
-        yield torch.unflatten(evaluation(*moved), 1 - along, table.shape[:2]), terms
+
+    def computed() -> Iterator[tuple[Tensor, ShiftTerms]]:
+        for terms in terms_of(evaluation, angles, along):
+            moved, table = terms.move(angles, along)
+            yield torch.unflatten(evaluation(*moved), 1 - along, table.shape[:2]), terms
+
+    return computed() if kept is None else kept.tables(along, computed)
 
 
 # `bmm` instead of `einsum`, which torch cannot batch over the rows of a Hessian.

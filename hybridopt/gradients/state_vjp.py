@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -26,6 +26,8 @@ from hybridopt.gradients.base import (
     with_fixed_signature,
 )
 from hybridopt.gradients.shifts import (
+    Kept,
+    ShiftTerms,
     combine,
     shifted_jvp,
     shifted_vjp,
@@ -38,7 +40,7 @@ SHIFTS_OF_A_PASS = 4  # circuits that cost as much as one forward and one backwa
 
 @dataclass(frozen=True)
 class Backward:
-    """Forward and backward run, and what is counted for it.
+    """Forward and backward run, and the settings that are counted for it.
 
     Attributes:
         needs: Two flags: derivative needed for rows, for shared angles.
@@ -64,7 +66,8 @@ class Backward:
         needs, plain = self.needs, _is_plain(rows, shared, cotangent)
         stack = torch._C._functorch.is_legacy_batchedtensor(cotangent)
         if stack or (evaluation.program.num_amplitudes and not plain):
-            return shifted_vjp(evaluation, rows, shared, cotangent, needs)
+            kept = _kept_values(memory, rows, shared)
+            return shifted_vjp(evaluation, rows, shared, cotangent, needs, kept)
         run = _StateVjp.forward if plain else _StateVjp.apply
         by_rows, by_shared = run(rows, shared, cotangent, evaluation, self, memory)
         return (by_rows if needs[0] else None, by_shared if needs[1] else None)
@@ -73,7 +76,28 @@ class Backward:
 def record_of(evaluation: Evaluation, needs: tuple[bool, bool], rule: str) -> ForwardRecord:
     """Return an evaluation that keeps its states; raise UnsupportedError without exact states."""
     executor = _with_states(evaluation.executor, rule)
-    return executor.adjoint(evaluation.program, evaluation.readout, needs)
+    return _Record(executor.adjoint(evaluation.program, evaluation.readout, needs))
+
+
+@dataclass(frozen=True, eq=False)
+class _Record(ForwardRecord):
+    """Record of states, and of values at shifted angles if second derivatives need them."""
+
+    states: ForwardRecord
+    shifted: Kept = field(default_factory=Kept)
+
+    def values(self, rows: Any, shared: Any) -> Any:
+        """Return the outputs at these angles, which are those of all later calls."""
+        return self.states.values(rows, shared)
+
+    def vjp(self, rows: Any, shared: Any, cotangent: Any) -> Any:
+        """Return derivatives from the states."""
+        return self.states.vjp(rows, shared, cotangent)
+
+
+def _kept_values(record: ForwardRecord | None, *angles: Tensor) -> Kept | None:
+    """Return the kept values at shifted angles; None where nothing may be kept."""
+    return record.shifted if isinstance(record, _Record) and _is_plain(*angles) else None
 
 
 def check_states(program: CircuitProgram, readout: Readout, executor: Executor, rule: str) -> None:
@@ -120,7 +144,8 @@ class _StateVjp(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        rows, shared, cotangent, ctx.evaluation, ctx.back, _ = inputs
+        rows, shared, cotangent, ctx.evaluation, ctx.back, ctx.record = inputs
+        ctx.kept = Kept()  # gradients at shifted angles
         ctx.set_materialize_grads(False)  # nothing is run for absent directions
         ctx.save_for_backward(rows, shared, cotangent)
         ctx.save_for_forward(rows, shared, cotangent)
@@ -136,8 +161,13 @@ class _StateVjp(torch.autograd.Function):
         by_angles: Vjp = (None, None)
         if any(wanted[:2]):
             then = Backward(wanted[:2], back.counts_shifts)
-            by_angles = _hessian_product(evaluation, (rows, shared), weights, directions, then)
-        by_weights = shifted_jvp(evaluation, rows, shared, directions) if wanted[2] else None
+            kept = ctx.kept if _is_plain(rows, shared, weights) else Kept()
+            angles = rows, shared
+            by_angles = _hessian_product(evaluation, angles, weights, directions, then, kept)
+        by_weights = None
+        if wanted[2]:
+            values = _kept_values(ctx.record, rows, shared)
+            by_weights = shifted_jvp(evaluation, rows, shared, directions, values)
         return *by_angles, by_weights, None, None, None
 
     @staticmethod
@@ -146,7 +176,7 @@ class _StateVjp(torch.autograd.Function):
             evaluation, angles, back = ctx.evaluation, (rows, shared), ctx.back
             parts: list[Vjp] = [(None, None)]
             if tangents[0] is not None or tangents[1] is not None:
-                parts = [_hessian_product(evaluation, angles, weights, tangents[:2], back)]
+                parts = [_hessian_product(evaluation, angles, weights, tangents[:2], back, Kept())]
             if tangents[2] is not None:
                 parts.append(back.vjp(evaluation, rows, shared, tangents[2]))
             by_rows, by_shared = (
@@ -185,6 +215,7 @@ def _hessian_product(
     weights: Outputs,
     directions: Tangents,
     backward: Backward,
+    kept: Kept,
 ) -> Vjp:
     r"""Return the derivative of the vector-Jacobian product along directions in the angles.
 
@@ -200,11 +231,16 @@ def _hessian_product(
     along = alone.cells(*(torch.zeros_like(t) if one is None else one for t, one in pairs))
     moving = [directions[column >= rows.shape[1]] is not None for column in alone.order]
     total = torch.zeros_like(cells)
-    for terms in terms_of(alone.evaluation, (cells, apart), 0, moving):
-        table = terms.move((cells, apart), 0)[1]
-        spread = weights.flatten(0, 1).unsqueeze(1).expand(-1, table.shape[1], -1)
-        found = alone.slopes(table.flatten(0, 1), spread.flatten(0, 1), backward)
-        total = total + combine(terms.weigh(along), found.reshape(table.shape))
+
+    def computed() -> Iterator[tuple[Tensor, ShiftTerms]]:
+        for terms in terms_of(alone.evaluation, (cells, apart), 0, moving):
+            table = terms.move((cells, apart), 0)[1]
+            spread = weights.flatten(0, 1).unsqueeze(1).expand(-1, table.shape[1], -1)
+            found = alone.slopes(table.flatten(0, 1), spread.flatten(0, 1), backward)
+            yield found.reshape(table.shape), terms
+
+    for gradients, terms in kept.tables((*moving,), computed):
+        total = total + combine(terms.weigh(along), gradients)
     by_rows, by_shared = alone.parts(total, *angles)
     return (by_rows if backward.needs[0] else None, by_shared if backward.needs[1] else None)
 

@@ -69,7 +69,7 @@ def test_csv_has_the_same_rows(folder):
 
 def test_page_is_self_contained(folder):
     page = (folder / "bench.html").read_text("utf-8")
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/svg+xml;base64,") == 4  # two panels per axis
     assert "http" not in page
     assert "PennyLane default.qubit" in page
     assert "ladder:4-8-2, 50 shots" in page

@@ -25,7 +25,7 @@ def test_the_page_is_complete(study, tmp_path):
     page = study.to_html(tmp_path / "page.html").read_text("utf-8")
     sources = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", page)
     assert len(sources) == 2
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
     assert not re.search(r"https?://|@import|url\(|\{\{|\{%", page)
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
     for name in METHODS:
@@ -84,6 +84,8 @@ def test_pictures(study, tmp_path):
     plt.close(plain)
     shown = [(axes.get_xlabel(), axes.get_xscale()) for axes in plain.axes[:2]]
     assert shown == [("steps", "linear"), ("training seconds", "log")]
+    study.plot(tmp_path / "curves.SVG")
+    assert (tmp_path / "curves.SVG").read_bytes().startswith(b"<?xml")
     axes = Figure().subplots()
     assert study.plot(ax=axes) is axes
     assert {text.get_text() for text in axes.texts} <= set(METHODS)

@@ -29,8 +29,10 @@ def test_a_second_report_replaces_its_own_files(outcome, folder):
 def test_the_page_is_complete(outcome, folder):
     page = (folder / "report.html").read_text("utf-8")
     sources = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", page)
-    assert len(sources) == len(PICTURES)
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert len(sources) == len(PICTURES) + 2  # two pictures have two panels, below each other
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert page.count('class="panels"') == 2
+    assert "prefers-color-scheme: dark" in page
     assert not re.search(r"https?://|@import|url\(|\{\{|\{%", page)
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
     for words in ("@media print", "speed-up"):

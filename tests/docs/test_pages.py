@@ -37,3 +37,16 @@ def test_drawings_keep_their_colours_apart():
         assert text.count("<style>") == 1
         assert "style" not in inner
         assert not re.search(r'(?:fill|stroke)="#', inner), path.name
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "circuits/README.md"])
+def test_links_lead_to_files_and_headings(page):
+    """Links of pages outside of `docs/`; the site checks those of its own pages."""
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / page).read_text("utf-8")):
+        path, _, heading = link.partition("#")
+        target = (ROOT / page).parent / path
+        assert target.exists(), link
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+            assert heading in slugs, link

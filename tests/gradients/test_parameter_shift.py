@@ -171,6 +171,7 @@ def test_memory_bridge_reads_single_settings_and_refuses():
         ho.to_quantum(torch.nn.Linear(2, 1), "memory", gradient=SWEEP)
 
 
+@pytest.mark.wrong_types
 def test_unknown_simulation():
     with pytest.raises(UnknownNameError, match="simulate 'backward'"):
         ParameterShift(simulate="backward")

@@ -32,7 +32,7 @@ from hybridopt.execution.aer.strategies.index_blocks import (
     multiplexer_of,
     needs_blocks,
 )
-from hybridopt.execution.aer.strategies.on_gpu import ExpectationsOnGpu, computes_expectations
+from hybridopt.execution.aer.strategies.on_gpu import fastest_on_gpu
 from hybridopt.execution.aer.strategies.per_setting import (
     WIDEST_DISTRIBUTION,
     AngleTable,
@@ -220,10 +220,15 @@ class Strategies:
                 what = f"The circuit has {in_words(program.num_qubits, 'qubit')} and checkpoints"
                 self.capacity.refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
-        given = self.strategy in kinds
-        kind, reason = (
-            (kinds[self.strategy], "given by `strategy`") if given else self._fastest(job, program)
-        )
+        if self.strategy in kinds:
+            kind, reason = kinds[self.strategy], "given by `strategy`"
+        elif self.device == "GPU":
+            shots = job.shots_for(self.shots)
+            kind, reason = fastest_on_gpu(
+                job, shots, self._reads_states(program, job.readout, shots)
+            )
+        else:
+            kind, reason = self._fastest(job, program)
         return kind(self._simulator_of(job, method), self.limits), method, reason
 
     def _for_bound_program(self, job: Job) -> tuple[Strategy, str, str]:
@@ -239,9 +244,7 @@ class Strategies:
         return OneByOne(*parts), method, "the program builds its own circuits"
 
     def _fastest(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
-        """Return the strategy for state vectors, and the reason."""
-        if self.device == "GPU":
-            return self._fastest_on_gpu(job, program)
+        """Return the strategy for state vectors on a CPU, and the reason."""
         always = self.strategy == InPlace.name
         if self._runs_in_place(program) and InPlace.fits(job, self.limits, always=always):
             return InPlace, "given by `strategy`" if always else "it is faster for these states"
@@ -256,15 +259,6 @@ class Strategies:
         sums = work > WORK_WORTH_SUMS and fits and saves_runs(program, job.shared)
         reason = "the circuits begin with the same gates and differ in one angle"
         return (Checkpoints, reason) if sums else (Stacked, "the work is small")
-
-    def _fastest_on_gpu(self, job: Job, program: CircuitProgram) -> tuple[type[Strategy], str]:
-        """Return the strategy by the rule of `strategies.on_gpu`, and the reason."""
-        shots = job.shots_for(self.shots)
-        if computes_expectations(job, shots):
-            return ExpectationsOnGpu, "only expectation values leave the GPU"
-        if self._reads_states(program, job.readout, shots):
-            return SavedStates, "one state is read faster than many settings"
-        return Stacked, "one wide state is faster on a GPU than many narrow ones"
 
     def adjoint_in_place(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool], lock: LockType

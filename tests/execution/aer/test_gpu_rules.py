@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -13,9 +11,8 @@ from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 
 from hybridopt import CircuitLayer, load_circuit
 from hybridopt.circuits import lower
-from hybridopt.errors import DeviceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Expectations, Job, Probabilities, readout
-from hybridopt.execution.aer import adjoint, devices
+from hybridopt.execution.aer import adjoint
 from hybridopt.execution.aer.adjoint_circuits import difference_of
 from hybridopt.execution.aer.gpu import (
     gpu_options,
@@ -291,46 +288,3 @@ def test_single_precision_is_passed_on(fake_gpu):
     values = AerExecutor("GPU", precision="single").run(job).values
     assert fake_gpu.made_with[-1]["precision"] == "single"
     np.testing.assert_allclose(values, dense(job), rtol=0, atol=1e-5)
-
-
-def test_the_default_memory_is_that_of_the_smaller_one(fake_gpu, monkeypatch):
-    monkeypatch.setattr(devices, "physical_memory", lambda: 200 * 10**9)
-    assert AerExecutor("GPU").max_memory == 40 * 10**9
-    assert AerExecutor("CPU").max_memory == 100 * 10**9
-    assert "max_memory" not in AerExecutor("GPU").settings()
-    assert AerExecutor("GPU", max_memory=10**9).settings()["max_memory"] == 10**9
-
-
-def test_a_gpu_is_found_if_a_circuit_runs_there(monkeypatch):
-    result = SimpleNamespace(success=True, metadata={"max_gpu_memory_mb": 81_559})
-
-    class Simulator:
-        def __init__(self, **options):
-            assert options.get("target_gpus", [0]) == [0]
-            self.result = lambda: result
-
-        def available_devices(self):
-            return ["CPU", "GPU"]
-
-        def run(self, *_, **__):
-            if result.success is None:
-                raise RuntimeError("no driver")
-            return self
-
-    monkeypatch.setattr(devices, "AerSimulator", Simulator)
-    for success, memory in ((True, 81_559 << 20), (False, 0), (None, 0)):
-        result.success = success
-        devices.gpu_memory.cache_clear()
-        assert devices.gpu_memory() == memory
-        assert devices.available_devices() == (("CPU", "GPU") if memory else ("CPU",))
-        assert devices.checked_device("auto") == ("GPU" if memory else "CPU")
-    with pytest.raises(DeviceError, match="`device`"):
-        devices.checked_device("GPU")
-    devices.gpu_memory.cache_clear()
-
-
-def test_matrix_product_states_run_on_the_cpu(fake_gpu):
-    with pytest.raises(UnsupportedError, match="`device`"):
-        AerExecutor("GPU", method="matrix_product_state")
-    assert AerExecutor("auto", method="matrix_product_state").device == "CPU"
-    assert AerExecutor("auto").device == "GPU"

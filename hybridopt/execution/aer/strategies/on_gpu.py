@@ -28,6 +28,8 @@ from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
 from hybridopt.circuits.steps import FixedGate, Rotation
 from hybridopt.execution.aer.simulator import RunRequest, as_double
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program, grid
+from hybridopt.execution.aer.strategies.saved_states import SavedStates
+from hybridopt.execution.aer.strategies.stacked import Stacked
 from hybridopt.execution.job import Job, Rows, Shared
 from hybridopt.execution.memory_budget import ROWS_PER_CALL
 from hybridopt.execution.random_stream import Sampler
@@ -67,12 +69,28 @@ class ExpectationsOnGpu(Strategy):
         return max(1, min(ROWS_PER_CALL, fit))
 
 
-def computes_expectations(job: Job, shots: int | None) -> bool:
-    """Return True if the rule selects `ExpectationsOnGpu`."""
+def fastest_on_gpu(job: Job, shots: int | None, reads_states: bool) -> tuple[type[Strategy], str]:
+    """Return the strategy for state vectors by the rule of this module, and the reason.
+
+    Args:
+        job: Job without noise, in gates that may be stacked.
+        shots: Number of shots per setting; None for exact values.
+        reads_states: Whether saved states fit, and are read faster than many settings.
+    """
+    if shots is None and _computes_expectations(job):
+        return ExpectationsOnGpu, "only expectation values leave the GPU"
+    if reads_states:
+        return SavedStates, "one state is read faster than many settings"
+    return Stacked, "one wide state is faster on a GPU than many narrow ones"
+
+
+def _computes_expectations(job: Job) -> bool:
     program, readout = circuit_program(job), job.readout
-    if not isinstance(readout, Expectations) or not readout.is_whole:
-        return False
-    if shots is not None or program.amplitudes is not None:
+    if (
+        not isinstance(readout, Expectations)
+        or not readout.is_whole
+        or program.amplitudes is not None
+    ):
         return False
     wide = program.num_qubits >= QUBITS_OF_WIDE_RUNS
     few = len(job.shared) * len(job.rows) <= ROWS_PER_CALL
