@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float64
 from qiskit import QuantumCircuit
 
 from hybridopt import _validation
@@ -23,14 +22,13 @@ from hybridopt.execution.aer.density_adjoint.record import DensityAdjoint
 from hybridopt.execution.aer.devices import checked_device, default_memory
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
-from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, TRUNCATION, Strategies
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
-from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream, check_readable
+from hybridopt.execution.job import MAX_SHOTS, Job, Stream, check_readable
 from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits
 from hybridopt.execution.noise import noise_of
-from hybridopt.execution.random_stream import RandomStream, Sampler
+from hybridopt.execution.random_stream import RandomStream
 from hybridopt.execution.readout import Readout
 from hybridopt.execution.readout_errors import mitigation_for
 from hybridopt.execution.result import Result
@@ -249,8 +247,9 @@ class AerExecutor(RandomStream, StateExecutor):
         elif values.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
+                entropy = self._entropy if stream.entropy is None else stream.entropy
                 for strategy, part in self._strategies.parts(job):
-                    self._add(strategy, part, values, variances)
+                    strategy.add_results(part, entropy, values, variances)
                 if variances is not None and job.readout.is_summed:
                     variances /= job.shots or 1
                 return Result(values, variances, self._strategies.cost_of_call())
@@ -343,40 +342,6 @@ class AerExecutor(RandomStream, StateExecutor):
                 "smaller batches, or read fewer qubits."
             )
         return shape
-
-    def _add(
-        self, strategy: Strategy, job: Job, values: Outputs, variances: Outputs | None
-    ) -> None:
-        """Run a part of a job; add its values and, with shots, their variances per shot."""
-        assert job.stream is not None
-        entropy = self._entropy if job.stream.entropy is None else job.stream.entropy
-        sampler = None if job.shots is None else Sampler(entropy, job.stream)
-        for part in strategy.parts(job, sampler):
-            cells = part.cells
-            per_shot = part.variances
-            if part.values is not None:
-                values[cells] += part.values
-            else:
-                tables = self._measured(job, part, sampler)
-                values[cells] += job.readout.read(job.program, tables)
-                if variances is not None:
-                    per_shot = job.readout.variances(job.program, tables)
-            if variances is not None:
-                assert per_shot is not None
-                variances[cells] += per_shot
-
-    def _measured(
-        self, job: Job, part: PartialResult, sampler: Sampler | None
-    ) -> list[Float64[np.ndarray, "s b _"]]:
-        """Return the probabilities per setting, or with shots the frequencies."""
-        tables = part.distributions
-        assert tables is not None
-        if sampler is not None and job.shots is not None:
-            for setting, table in enumerate(tables):  # in place, which saves memory
-                tables[setting] = sampler.frequencies(
-                    table, job.shots, part.shared, part.rows, setting
-                )
-        return tables
 
     def _truncation(self) -> dict[str, object]:
         """Return the options of Aer for matrix product states, if they are not the defaults."""

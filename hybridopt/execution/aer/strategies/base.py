@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import Simulator
-from hybridopt.execution.job import Job
+from hybridopt.execution.job import Job, Outputs
 from hybridopt.execution.memory_budget import Limits
 from hybridopt.execution.random_stream import Sampler
 
@@ -35,6 +35,17 @@ class PartialResult:
             return np.ix_(self.shared, self.rows)
         return shared, rows
 
+    def measured(self, job: Job, sampler: Sampler | None) -> list[Float64[np.ndarray, "s b _"]]:
+        """Return the probabilities per setting, or with shots the frequencies."""
+        tables = self.distributions
+        assert tables is not None
+        if sampler is not None and job.shots is not None:
+            for setting, table in enumerate(tables):  # in place, which saves memory
+                tables[setting] = sampler.frequencies(
+                    table, job.shots, self.shared, self.rows, setting
+                )
+        return tables
+
 
 @dataclass(frozen=True, eq=False)
 class Strategy(ABC):
@@ -51,6 +62,25 @@ class Strategy(ABC):
     @abstractmethod
     def explain(self, job: Job) -> str:
         """Return the runs of the job in words."""
+
+    def add_results(
+        self, job: Job, entropy: Any, values: Outputs, variances: Outputs | None
+    ) -> None:
+        """Run the job; add its values and, with shots, their variances per shot."""
+        assert job.stream is not None
+        sampler = None if job.shots is None else Sampler(entropy, job.stream)
+        for part in self.parts(job, sampler):
+            per_shot = part.variances
+            if part.values is not None:
+                values[part.cells] += part.values
+            else:
+                tables = part.measured(job, sampler)
+                values[part.cells] += job.readout.read(job.program, tables)
+                if variances is not None:
+                    per_shot = job.readout.variances(job.program, tables)
+            if variances is not None:
+                assert per_shot is not None
+                variances[part.cells] += per_shot
 
     def stack_size(self, job: Job) -> int:
         """Return the number of samples per run."""
