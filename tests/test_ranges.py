@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 NOT_LOCKED = frozenset({"peers-all", "minilm"})  # extras of single comparisons and examples
 UNDECLARED = {"markupsafe", "mindquantum"}  # belongs to jinja2; installed by `make peers`
-MODULES = {"sklearn": "scikit-learn", "tensorcircuit": "tensorcircuit-ng"}
+MODULES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "tensorcircuit": "tensorcircuit-ng"}
 
 
 def pins(name: str) -> dict[str, Version]:

@@ -94,6 +94,14 @@ class _Record(ForwardRecord):
         """Return derivatives from the states."""
         return self.states.vjp(rows, shared, cotangent)
 
+    def vjps(self, rows: Any, shared: Any, cotangents: Any) -> Any:
+        """Return derivatives for several cotangents from the states."""
+        return self.states.vjps(rows, shared, cotangents)
+
+    def explain(self) -> str:
+        """Return peculiarities of both passes in words."""
+        return self.states.explain()
+
 
 def _kept_values(record: ForwardRecord | None, *angles: Tensor) -> Kept | None:
     """Return the kept values at shifted angles; None where nothing may be kept."""

@@ -95,7 +95,7 @@ def test_template_has_the_state_and_the_phase_of_the_bound_circuit(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["diagonal 3", "sparse", "mesh reference True", "mesh data False", "generator"]
+    "name", ["multiplexer 3", "sparse", "mesh reference True", "mesh data False", "generator"]
 )
 def test_template_is_transpiled_with_free_angles(name):
     program, generator = PROGRAMS[name], np.random.default_rng(2)
@@ -113,7 +113,7 @@ def test_template_is_transpiled_with_free_angles(name):
 
 
 def test_template_is_the_same_object_until_it_is_pickled():
-    for name in ("diagonal 2", "generator"):
+    for name in ("multiplexer 2", "generator"):
         program = PROGRAMS[name]
         assert program.template is program.template
         copied = pickle.loads(pickle.dumps(program))
