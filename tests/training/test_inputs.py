@@ -116,6 +116,7 @@ def test_range_test_and_masks():
 
     tokens = torch.arange(36).reshape(12, 3) % 9
     samples = ({"tokens": tokens, "mask": tokens > 1}, tokens.sum(1) % 2)
+    torch.manual_seed(0)  # of three batches, one may start with a much larger loss
     history = ho.fit(Masked(), samples, lr="auto", epochs=3, batch_size=4)
     assert len(history.range_test.rates) > 5
     assert history.train_loss[-1] < history.train_loss[0]
