@@ -146,7 +146,7 @@ OPTIONS = {
         ({"keep_classical": "0"}, ArgumentTypeError, "`keep_classical`"),
         ({"keep_classical": [0]}, ArgumentTypeError, "`keep_classical`"),
         ({"keep_classical": ["0", "2"]}, ConversionError, "`network` .*Linear or Conv2d"),
-        ({"readout": "dat"}, UnknownNameError, "readout 'dat'.*'auto' or 'data'"),
+        ({"readout": "dat"}, UnknownNameError, "readout 'dat'.*'data' or 'auto'"),
         ({"scale": 0.5}, ArgumentError, "`scale`.* 0.5"),
         ({"scale": 1e8}, ArgumentError, r"`scale`.* 1e\+08"),
         ({"scale": "large"}, UnknownNameError, "scale 'large'"),

@@ -168,7 +168,7 @@ NETWORKS: Bad = {
     ResourceError: {
         "to_quantum: too large": (
             lambda _: memory(executor=ho.AerExecutor(max_memory=64)),
-            "`max_memory` must be at least 28.2 kB for a circuit of 6 qubits (got 64 B)",
+            "`max_memory` must be at least 3.08 kB for a circuit of 6 qubits (got 64 B)",
         ),
     },
     UnknownNameError: {
