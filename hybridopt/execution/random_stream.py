@@ -18,7 +18,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.job import Stream
 
 # Sampled probabilities are multiples of 2^-30 / outcomes. Otherwise, numpy draws other shots from
-# 1e-34 than from 0, and from 1/2 + 1e-16 than from 1/2: they would depend on the order of arithmetic.
+# 1e-34 than from 0, and from 1/2 + 1e-16 than from 1/2, so that they depend on rounding errors.
 GRID_BITS = 30
 EXACT_BITS = 52  # of sums of multiples
 BRANCH = 0xB4A2C4  # separates the seeds of branches from the calls of their stream
