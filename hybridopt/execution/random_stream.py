@@ -17,6 +17,10 @@ from hybridopt import _validation
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.job import Stream
 
+# Sampled probabilities are multiples of 2^-30 / outcomes. Otherwise, numpy draws other shots from
+# 1e-34 than from 0, and from 1/2 + 1e-16 than from 1/2, so that they depend on rounding errors.
+GRID_BITS = 30
+EXACT_BITS = 52  # of sums of multiples
 BRANCH = 0xB4A2C4  # separates the seeds of branches from the calls of their stream
 _COUNTING = threading.RLock()  # not an attribute, because a lock cannot be copied
 
@@ -150,8 +154,11 @@ class Sampler:
         setting: int,
     ) -> Float64[np.ndarray, "s b outcomes"]:
         """Return relative frequencies of ``shots`` measurements of each distribution."""
-        result: Float64[np.ndarray, "s b outcomes"] = np.clip(probabilities, 0.0, None)
-        result /= result.sum(axis=-1, keepdims=True)
+        bits = min(EXACT_BITS, GRID_BITS + (probabilities.shape[-1] - 1).bit_length())
+        result: Float64[np.ndarray, "s b outcomes"] = probabilities * 2.0**bits
+        np.rint(result, out=result)
+        np.maximum(result, 0.0, out=result)
+        result /= result.sum(axis=-1, keepdims=True)  # a sum of integers, exact in any order
         multinomial = self._generator.multinomial
         for i, s in enumerate(shared.tolist()):
             for j, b in enumerate(rows.tolist()):

@@ -150,6 +150,19 @@ def test_rounding_errors_of_probabilities_are_clipped():
     np.testing.assert_array_equal(frequencies(9, of=rounded), [1.0, 0.0, 0.0])
 
 
+@pytest.mark.parametrize("shots", [1, 37, 10_000])
+def test_shots_do_not_depend_on_rounding_errors(shots):
+    generator = np.random.default_rng(shots)
+    for seed in range(50):
+        # equal and impossible outcomes: the draws of numpy change at these probabilities
+        exact = generator.choice([0, 0, 1, 1, 2, 4], 7).astype(float)
+        exact = np.append(exact, 1) / (exact.sum() + 1)
+        errors = 1e-16 * np.abs(generator.standard_normal((2, 8))) * [[1], [-1]]
+        draws = [frequencies(shots, entropy=seed, of=of) for of in (exact, *(exact + errors))]
+        np.testing.assert_array_equal(draws[1:], draws[:1] * 2)
+        assert not draws[0][exact == 0].any()
+
+
 def test_threads_never_draw_the_same_call():
     stream, before = RandomStream(1), sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -41,11 +42,12 @@ class BufferedState:
         self, buffer: Complex128[np.ndarray, " amplitudes"], *, continues: bool = False
     ) -> None:
         self._buffer = buffer
+        self._wrapper: Any = None  # while Aer may have the buffer
         self.continues = continues
 
     def __enter__(self) -> BufferedState:
         wrapper = _idle.__dict__.pop("wrapper", None)
-        self._wrapper: Any = _new_wrapper() if wrapper is None else wrapper
+        self._wrapper = _new_wrapper() if wrapper is None else wrapper
         num_qubits = self._buffer.size.bit_length() - 1
         self._wrapper.initialize_statevector(num_qubits, self._buffer, False)
         return self
@@ -73,9 +75,17 @@ class BufferedState:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._wrapper.move_to_buffer()  # the memory belongs to numpy again
+        wrapper = self._wrapper
+        wrapper.move_to_buffer()  # the memory belongs to numpy again
+        self._wrapper = None
         if kind is None:
-            _idle.wrapper = self._wrapper
+            _idle.wrapper = wrapper
+
+    def __del__(self) -> None:
+        """Return the buffer to numpy if Ctrl-C came before `__exit__`, as Aer would free it."""
+        if self._wrapper is not None:
+            with suppress(RuntimeError):  # Aer does not have it
+                self._wrapper.move_to_buffer()
 
 
 def _new_wrapper() -> Any:

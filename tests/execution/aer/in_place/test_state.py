@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +11,7 @@ from qiskit.circuit.library import CXGate, UCGate, UnitaryGate
 from qiskit.quantum_info import Statevector, random_statevector, random_unitary
 
 from hybridopt.execution.aer.in_place import state as module
+from hybridopt.execution.aer.in_place.circuit import apply
 from hybridopt.execution.aer.in_place.state import AerStateWrapper, BufferedState, is_available
 
 QUBITS = [[2], [1, 3], [3, 0], [4, 0, 2], [3, 1, 4, 0]]
@@ -66,6 +68,44 @@ def test_an_error_between_gates_leaves_the_buffer_to_numpy():
         interrupted()
     np.testing.assert_array_equal(buffer, np.eye(8)[2])
     np.testing.assert_allclose(*evolved(3), rtol=0, atol=1e-13)  # a new wrapper
+
+
+class Recorded(AerStateWrapper):
+    """Inner class that records whether it has a buffer, which it would free."""
+
+    holding = 0
+    interrupted = False
+
+    def initialize_statevector(self, *arguments):
+        super().initialize_statevector(*arguments)
+        Recorded.holding += 1
+        if Recorded.interrupted:
+            raise KeyboardInterrupt
+
+    def move_to_buffer(self):
+        super().move_to_buffer()
+        Recorded.holding -= 1
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_an_interrupt_between_two_calls_leaves_the_buffer_to_numpy(monkeypatch, place):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    def is_interrupted():
+        try:
+            apply(np.eye(2, 8, dtype=complex), [([1], np.eye(2, dtype=complex)[::-1].copy())])
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    monkeypatch.setattr(module, "AerStateWrapper", Recorded)
+    monkeypatch.setattr(module, "_idle", threading.local())
+    monkeypatch.setattr(Recorded, "interrupted", place == "start")
+    if place == "end":
+        monkeypatch.setattr(BufferedState, "__exit__", interrupt)
+    assert is_interrupted()
+    assert Recorded.holding == 0
 
 
 def test_each_thread_has_its_own_states():
