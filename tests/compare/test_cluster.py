@@ -195,7 +195,9 @@ def deadly(folder):
 
 
 @pytest.mark.slow
-def test_a_run_whose_worker_dies_three_times_is_a_failed_run(processes, tmp_path):
+def test_a_run_whose_worker_dies_three_times_is_a_failed_run(processes, tmp_path, monkeypatch):
+    # on a busy machine, a worker that died may take longer than the default to start again
+    monkeypatch.setattr(clusters.DaskCluster.__init__, "__defaults__", (300.0,))
     study = quick(client=processes, network=deadly(tmp_path), methods=["adam"])
     alone = quick(network=lambda: nn.Linear(4, 3), methods=["adam"])
     (failure,) = study.failures
