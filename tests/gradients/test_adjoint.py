@@ -25,20 +25,23 @@ def slopes(layer, name: str, cotangent: torch.Tensor) -> list[torch.Tensor]:
 
 
 def check_slopes(layer, name: str, cotangent: torch.Tensor, margin: float = 1e-11) -> None:
-    pairs = zip(
-        slopes(layer, name, cotangent), slopes(layer_of(name), name, cotangent), strict=True
-    )
-    for found, expected in pairs:
-        torch.testing.assert_close(found, expected, rtol=0, atol=margin)
+    compare(slopes(layer, name, cotangent), slopes(layer_of(name), name, cotangent), margin)
+
+
+def compare(found, expected, margin: float = 1e-11) -> None:
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=margin)
 
 
 @pytest.mark.parametrize("name", [f.name for f in FAMILIES if f.inputs or f.weights])
 def test_parts_of_any_size_give_the_same_derivatives(name):
     needed = 320 << layer_of(name).num_qubits
+    cotangent = torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(5, 3)
+    expected = slopes(layer_of(name), name, cotangent)
     for memory in MEMORIES:
         executor = AerExecutor(max_memory=memory and max(memory, needed))
         layer = layer_of(name, gradient="adjoint", executor=executor)
-        check_slopes(layer, name, torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(5, 3))
+        compare(slopes(layer, name, cotangent), expected)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 8])
