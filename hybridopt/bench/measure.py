@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from types import FrameType
 
 import numpy as np
@@ -112,6 +113,8 @@ def _first_call(
         prepared = lane.prepared = lane.competitor.prepare(lane.problem)
         row.prepare_seconds = time.perf_counter() - began
         row.note = prepared.note
+        # torch imports it in a first call; a limit within an import leaves half a module
+        import_module("torch._dynamo")
         if lane.competitor.one_by_one and _sample_takes_too_long(lane, angles, max_seconds):
             return
         # these run in threads, which no signal stops; one sample has shown that they end
