@@ -73,7 +73,7 @@ peers: $(VENV)/peers/mindquantum
 $(VENV)/peers/mindquantum: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target $@ "mindquantum==0.12.0"
 
-# The table of times and the picture of README.md.
+# The tables of times of README.md and docs/peers.md, and their picture.
 .PHONY: speed
 speed: peers
 	$(BIN)/hybridopt bench --peers --output results/bench
