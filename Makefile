@@ -7,7 +7,9 @@ READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=
 TEXTS := hybridopt tests tools examples notebooks circuits docs README.md CHANGELOG.md CONTRIBUTING.md
 
+# `venv --clear` follows a link and would empty an environment that others use.
 $(READY): requirements.lock pyproject.toml
+	@test ! -L $(VENV) || { echo "$(VENV) must be a folder (got a link). Remove the link, or renew the environment where it is."; exit 1; }
 	@echo "Create the virtual environment $(VENV) (a few seconds) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@echo "Install the packages of requirements.lock: torch, Qiskit and others, 2 GB (1 to 5 minutes) ..."
@@ -73,7 +75,7 @@ peers: $(VENV)/peers/mindquantum
 $(VENV)/peers/mindquantum: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target $@ "mindquantum==0.12.0"
 
-# The table of times and the picture of README.md.
+# The tables of times of README.md and docs/peers.md, and their picture.
 .PHONY: speed
 speed: peers
 	$(BIN)/hybridopt bench --peers --output results/bench

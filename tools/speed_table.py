@@ -1,6 +1,7 @@
-"""Write the table of times and the picture of the README from the results of `hybridopt bench`.
+"""Write the tables of times and their picture from the results of `hybridopt bench`.
 
 Usage: ``python tools/speed_table.py results/bench``. The fastest row of a library counts.
+The README has a part of the table of docs/peers.md.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,23 @@ LIBRARIES = {  # in the rows: in the table
     "qiskit-machine-learning": "qiskit-machine-learning", "qulacs": "qulacs",
     "MindQuantum": "MindQuantum",
 }  # fmt: skip
+SHORT_TABLE = (  # the part in the README
+    ("ladder:4-16-16", SHIFT), ("ladder:8-32-16", SHIFT), ("ladder:8-32-16", EXACT),
+    ("ladder:10-60-32", EXACT), ("ladder:14-84-32", EXACT),
+)  # fmt: skip
+SHORT_LIBRARIES = ("PennyLane", "qiskit-machine-learning", "qulacs")
 Row = dict[str, Any]
 
 
-def table(simulators: dict[str, Any]) -> str:
-    """Return the table as Markdown."""
-    head = ["qubits/weights/batch", "hybridopt", *LIBRARIES.values()]
+def table(
+    simulators: dict[str, Any],
+    problems: Sequence[tuple[str, str]] = TABLE,
+    libraries: Sequence[str] = tuple(LIBRARIES),
+) -> str:
+    """Return a table as Markdown."""
+    head = ["qubits/weights/batch", "hybridopt", *(LIBRARIES[one] for one in libraries)]
     lines = [head, ["---"] * len(head)]
-    for problem, rule in TABLE:
+    for problem, rule in problems:
         rows = [one for one in simulators["rows"] if one["problem"] == problem]
         rows = [one for one in rows if one["kind"] == rule]
         ours = next((one for one in rows if one["competitor"] == "hybridopt"), None)
@@ -49,7 +60,7 @@ def table(simulators: dict[str, Any]) -> str:
         cpu = seconds_text(ours["median_cpu_seconds"])
         own = f"{seconds_text(ours['median_seconds'])} (CPU {cpu})"
         limit = seconds_text(simulators["limit"])
-        lines.append([name, own, *(cell(rows, one, ours, limit) for one in LIBRARIES)])
+        lines.append([name, own, *(cell(rows, one, ours, limit) for one in libraries)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -67,13 +78,18 @@ def cell(rows: list[Row], library: str, ours: Row, limit: str) -> str:
     return str(members[0]["status"])
 
 
-def main(folder: Path) -> None:
-    """Write the table between its marks in the README, and copy the picture."""
-    content = json.loads((folder / "bench.json").read_text("utf-8"))
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text("utf-8").partition(BEGIN)
+def replace(page: Path, text: str) -> None:
+    """Replace the table between the marks of a page."""
+    before, _, rest = page.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    write_text(readme, f"{before}{BEGIN}\n{table(content['simulators'])}\n{END}{after}")
+    write_text(page, f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def main(folder: Path) -> None:
+    """Write both tables, and copy the picture."""
+    content = json.loads((folder / "bench.json").read_text("utf-8"))["simulators"]
+    replace(ROOT / "docs" / "peers.md", table(content))
+    replace(ROOT / "README.md", table(content, SHORT_TABLE, SHORT_LIBRARIES))
     shutil.copyfile(folder / "time_by_weights.png", PICTURE)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 
@@ -28,3 +29,23 @@ def render(template: str, **content: object) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     style = Markup(files("hybridopt._pages").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # our own file
     return environment.from_string(template).render(style=style, **content)
+
+
+def html_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()
+) -> str:
+    """Return a table for notebooks, with escaped texts; all but the first column are numbers.
+
+    Example:
+        >>> html_table(["a"], [["<"]])
+        '<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;</td></tr></tbody></table>'
+    """
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        first, *others = (html.escape(cell) for cell in cells)
+        right = (f'<{tag} style="text-align: right">{cell}</{tag}>' for cell in others)
+        return f"<tr><{tag}>{first}</{tag}>{''.join(right)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>{below}"

@@ -157,6 +157,9 @@ class Study(Results):
     def __str__(self) -> str:
         return str(self.table())
 
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
 
 def load_study(path: str | os.PathLike[str]) -> Study:
     """Read a study from a file of `Study.save`; no code is executed.

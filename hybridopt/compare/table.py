@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from hybridopt import _validation
 from hybridopt._files import write_text
+from hybridopt._pages import html_table
 from hybridopt.compare.executors import NO_CIRCUIT
 from hybridopt.compare.results import Results, Summary
 from hybridopt.compare.statistics import percent
@@ -74,7 +74,7 @@ class Table:
         return "\n".join([*text, *self.notes])
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self), quote=False)}</pre>"
+        return html_table(self.header, self.rows, self.notes)
 
 
 def study_table(results: Results, reach: float | None = None) -> Table:

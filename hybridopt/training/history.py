@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hybridopt import _validation
+from hybridopt._pages import html_table
 from hybridopt._plots import TEAL, label_ends, subplots
 from hybridopt._suggestions import missing_attribute
 from hybridopt.errors import ArgumentError, ArgumentTypeError, MissingExtraError
@@ -242,6 +243,18 @@ class History:
         optional = ("test_loss", "metric", "lr", "steps", "clipped", "standard_error")
         return frame.astype(dict.fromkeys(optional, float))  # NaN in place of None
 
+    def _repr_html_(self) -> str:
+        header = ["epoch", "training loss", "test loss", self.metric_name, "seconds", "settings"]
+        rows = [
+            [
+                str(one.epoch),
+                *map(_text, (one.train_loss, one.test_loss, one.metric, one.seconds)),
+                f"{one.settings:,}",
+            ]
+            for one in self.records
+        ]
+        return html_table(header, rows, [f"{self.status}: {self.reason}"])
+
     def plot(self, ax: Any = None) -> Any:
         """Plot loss and metric against epochs.
 
@@ -273,6 +286,10 @@ class History:
             axes.xaxis.get_major_locator().set_params(integer=True)
         label_ends(loss)
         return ax
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _drawn(values: list[float | None]) -> list[float]:

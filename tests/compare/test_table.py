@@ -16,7 +16,10 @@ TABLE = Table(("method", "x|y"), (("a, b", "1"), ("c", "22")), ("A note.",))
 
 def test_text_and_markdown():
     assert str(TABLE) == "method  x|y\na, b      1\nc        22\nA note."
-    assert Table(("<b>",), (("a & b",),))._repr_html_() == "<pre>&lt;b&gt;\na &amp; b</pre>"
+    text = Table(("<b>",), (("a & b",),), ("<i>",))._repr_html_()
+    head, body = "<tr><th>&lt;b&gt;</th></tr>", "<tr><td>a &amp; b</td></tr>"
+    table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+    assert text == f"{table}<p>&lt;i&gt;</p>"
     assert TABLE.to_markdown().splitlines() == [
         "| method | x\\|y |", "| --- | ---: |", "| a, b | 1 |", "| c | 22 |",
     ]  # fmt: skip

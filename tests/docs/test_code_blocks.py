@@ -7,7 +7,11 @@ import torch
 
 from tests.docs.code_blocks import ROOT, check_command, run_page
 
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "circuits" / "README.md"]
+PAGES = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "circuits" / "README.md",
+    ROOT / "README.md",
+]
 PAGE = "<!-- run first: x = 3 -->\n```python\ny = x + 1\nprint(y)\n```\n"
 
 

@@ -26,7 +26,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 
 def test_there_are_lessons():
-    assert [path.name[:2] for path in LESSONS] == ["01", "02", "03", "04", "05", "06", "09"]
+    assert [path.name[:2] for path in LESSONS] == [f"0{number}" for number in range(1, 10)]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -46,3 +46,14 @@ def test_keeps_the_form_of_a_lesson(path):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     pictures = [o for cell in code for o in cell.outputs if "image/png" in o.get("data", {})]
     assert len(pictures) >= 2
+
+
+@pytest.mark.parametrize("position", range(len(LESSONS)))
+def test_links_to_its_neighbours(position):
+    last = nbformat.read(LESSONS[position], as_version=4).cells[-1]
+    around = LESSONS[max(position - 1, 0) : position] + LESSONS[position + 1 : position + 2]
+    assert last.cell_type == "markdown"
+    assert [link.split(")")[0] for link in last.source.split("](")[1:]] == [
+        *(path.name for path in around),
+        "../docs/lessons.md",
+    ]

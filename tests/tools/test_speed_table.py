@@ -1,10 +1,12 @@
-"""Tests of the table of times in the README, from made-up results."""
+"""Tests of the tables of times in README and site, from made-up results."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 from pathlib import Path
+
+import pytest
 
 from hybridopt.bench import simulators
 from hybridopt.bench.problem import parse_problem
@@ -47,22 +49,23 @@ def test_cells_have_units_and_show_faster_peers():
     assert tool.cell([skipped], "qulacs", ROWS[0], "10 s") == "over 10 s"
 
 
-def test_the_table_replaces_the_one_between_the_marks(tmp_path, monkeypatch):
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (tmp_path / "README.md").write_text(readme, "utf-8")
+@pytest.mark.parametrize(("page", "rows"), [("README.md", 1), ("docs/peers.md", 2)])
+def test_the_table_replaces_the_one_between_the_marks(page, rows, tmp_path, monkeypatch):
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/peers.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     monkeypatch.setattr(tool, "PICTURE", tmp_path / "picture.png")
     (tmp_path / "time_by_weights.png").write_bytes(b"picture")
     content = {"simulators": {"rows": ROWS, "limit": 10.0}}
     (tmp_path / "bench.json").write_text(json.dumps(content))
     tool.main(tmp_path)
-    after = (tmp_path / "README.md").read_text("utf-8")
     assert (tmp_path / "picture.png").read_bytes() == b"picture"
-    assert after.count("2.0 times faster") == 1
-    (before, _), (_, rest) = (text.split(mark) for text, mark in
-                              ((readme, tool.BEGIN), (readme, tool.END)))  # fmt: skip
-    assert after.startswith(before)
-    assert after.endswith(rest)
+    before, after = ((root / page).read_text("utf-8") for root in (ROOT, tmp_path))
+    table = after.partition(tool.BEGIN)[2].partition(tool.END)[0].strip()
+    assert len(table.splitlines()) == 2 + rows
+    assert after.partition(tool.BEGIN)[0] == before.partition(tool.BEGIN)[0]
+    assert after.partition(tool.END)[2] == before.partition(tool.END)[2]
 
 
 def test_every_problem_of_the_table_is_in_the_suite():
@@ -72,3 +75,5 @@ def test_every_problem_of_the_table_is_in_the_suite():
         names |= {parse_problem(text).resized(**{option: value}).name for text, value in pairs}
     assert {problem for problem, _ in tool.TABLE} <= names
     assert len(tool.TABLE) == len(set(tool.TABLE))
+    assert set(tool.SHORT_TABLE) <= set(tool.TABLE)
+    assert set(tool.SHORT_LIBRARIES) <= set(tool.LIBRARIES)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import typing
 
@@ -134,3 +135,12 @@ def test_plot_on_axes_of_the_caller():
 def test_other_things_than_axes_are_refused(ax):
     with pytest.raises(ArgumentTypeError, match="`ax`"):
         History("accuracy", RECORDS).plot(ax)
+
+
+def test_notebooks_show_a_table():
+    record = EpochRecord(1, 0.25, None, 0.5, 0.125, 1234, 0, 7)
+    text = History("<r2>", [record], "limit", detail="<job>")._repr_html_()
+    cells = re.findall(r"<t[dh][^>]*>([^<]*)</t", text)
+    assert cells[3] == "&lt;r2&gt;"
+    assert cells[6:] == ["1", "0.25", "-", "0.5", "0.125", "1,234"]
+    assert text.endswith("a limit of an executor was reached: &lt;job&gt;</p>")
