@@ -112,7 +112,13 @@ def is_alive(process: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_remains(number, deadly, tmp_path):
     (tmp_path / "main.py").write_text(SCRIPT)
-    process = subprocess.Popen([sys.executable, "main.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "main.py"],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        # jobs in the background of a shell ignore Ctrl-C, and so would their children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     workers = set()
     while len(workers) < 3:  # two, and the resource tracker of multiprocessing
         assert process.poll() is None
