@@ -95,7 +95,10 @@ def test_a_killed_worker_is_one_failed_run(deadly):
         assert not one.done or one.test_loss == pytest.approx(other.test_loss, rel=1e-13)
 
 
+# background jobs of a shell ignore Ctrl-C, and so do their children
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import deadly, hybridopt as ho
 if __name__ == "__main__":
     ho.compare(deadly.waits, "iris", methods=["adam"], budget=1, seeds=2, workers=2, output="out")
@@ -112,13 +115,7 @@ def is_alive(process: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_remains(number, deadly, tmp_path):
     (tmp_path / "main.py").write_text(SCRIPT)
-    process = subprocess.Popen(
-        [sys.executable, "main.py"],
-        cwd=tmp_path,
-        stderr=subprocess.DEVNULL,
-        # jobs in the background of a shell ignore Ctrl-C, and so would their children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = subprocess.Popen([sys.executable, "main.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
     workers = set()
     while len(workers) < 3:  # two, and the resource tracker of multiprocessing
         assert process.poll() is None
