@@ -11,8 +11,8 @@ from qiskit_aer.noise.device import basic_device_readout_errors
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, UnsupportedError
-from hybridopt.execution.mitigation import Matrix, ReadoutMitigation
 from hybridopt.execution.noise import Noise, device_noise
+from hybridopt.execution.readout.mitigation import Matrix, ReadoutMitigation
 
 MITIGATIONS = ("inverse",)
 

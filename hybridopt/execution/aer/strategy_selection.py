@@ -52,9 +52,9 @@ from hybridopt.execution.memory_budget import (
     BYTES_PER_READ_STATE,
     Limits,
 )
-from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Readout, Setting
+from hybridopt.execution.readout.mitigation import ReadoutMitigation
 
 STRATEGIES = ("automatic", "in-place", "stacked", "checkpoints", "table")
 TRUNCATION = 1e-16  # default of Aer for matrix product states

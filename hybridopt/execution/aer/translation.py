@@ -20,9 +20,9 @@ from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.channels import add_errors_of_measurement, with_channels
 from hybridopt.execution.aer.simulator import into_basis, save_settings
-from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Readout, Setting
+from hybridopt.execution.readout.mitigation import ReadoutMitigation
 from hybridopt.execution.transpilation import write_in_basis
 
 Settings = tuple[Setting, ...]

@@ -10,11 +10,11 @@ from hybridopt.circuits.fingerprint import digest
 from hybridopt.circuits.instructions import NOT_GATES, qubits_of
 from hybridopt.circuits.program import Program, template_of
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution.mitigation import ReadoutMitigation
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.primitive.client import Client
 from hybridopt.execution.primitive.isa_circuits import IsaCircuits
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.readout.mitigation import ReadoutMitigation
 from hybridopt.execution.readout_errors import (
     checked_mitigation,
     mitigation_of_device,

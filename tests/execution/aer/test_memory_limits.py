@@ -7,14 +7,14 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import CircuitLayer
 from hybridopt.circuits import lower
 from hybridopt.errors import ResourceError
 from hybridopt.execution import AerExecutor, Expectations, Job, memory_budget
-from hybridopt.execution import readout as readout_module
 from hybridopt.execution.memory_budget import Limits
-from hybridopt.execution.readout import SparsePauliOp
+from hybridopt.execution.readout import expectations
 from tests.execution.jobs import dense
 
 STRINGS = ["XYZX", "YZXY", "ZXYZ", "XXYY", "YYZZ", "IZXX", "ZZZZ"]
@@ -74,11 +74,11 @@ def test_more_strings_than_fit_are_refused_only_if_they_are_grouped():
 @pytest.mark.parametrize("memory", [None, "20 kB"], ids=["kept tables", "computed tables"])
 @pytest.mark.parametrize("rule", ["adjoint", "parameter-shift"])
 def test_many_strings_are_read_from_states(monkeypatch, rule, memory, aer_calls):
-    monkeypatch.setattr(readout_module, "STRINGS_WORTH_A_STATE", 3)
+    monkeypatch.setattr(expectations, "STRINGS_WORTH_A_STATE", 3)
     start = torch.linspace(-2, 2, 12, dtype=torch.float64)
     results = []
     for limit in (3, 1000):
-        monkeypatch.setattr(readout_module, "STRINGS_WORTH_A_STATE", limit)
+        monkeypatch.setattr(expectations, "STRINGS_WORTH_A_STATE", limit)
         executor = AerExecutor(max_memory=memory)
         arguments = (), list(W), list(job().readout.observables), executor, rule
         layer = CircuitLayer(circuit(), *arguments, initial=start)

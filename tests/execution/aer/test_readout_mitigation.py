@@ -21,7 +21,7 @@ from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
 from hybridopt.execution import Expectations, Job, Probabilities
-from hybridopt.execution.mitigation import ReadoutMitigation
+from hybridopt.execution.readout.mitigation import ReadoutMitigation
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 3)
 INPUTS = torch.tensor([[0.3, 0.9], [-0.7, 0.4]], dtype=torch.float64)

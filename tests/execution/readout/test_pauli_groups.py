@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import PauliList, SparsePauliOp, random_statevector
 
-from hybridopt.execution import pauli_groups
-from hybridopt.execution.pauli_groups import PauliStrings
+from hybridopt.execution.readout import pauli_groups
+from hybridopt.execution.readout.pauli_groups import PauliStrings
 from tests.execution.jobs import distribution
 
 OBSERVABLES = [

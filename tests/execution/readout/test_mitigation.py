@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
-from hybridopt.execution.mitigation import ReadoutMitigation
+from hybridopt.execution.readout.mitigation import ReadoutMitigation
 
 SINGLE = [np.array([[1 - a, a], [b, 1 - b]]) for a, b in [(0.1, 0.25), (0.03, 0.0), (0.2, 0.07)]]
 GOOD = [[0.9, 0.1], [0.2, 0.8]]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt64
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.execution.mitigation import ReadoutInverse
+from hybridopt.execution.readout.mitigation import ReadoutInverse
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 Values = Float64[np.ndarray, "*cells K"]
