@@ -53,6 +53,7 @@ STEPS = 60  # 8.4 per decade
 RATES = [LOWEST * ((HIGHEST / LOWEST) ** (1 / (STEPS - 1))) ** step for step in range(STEPS)]
 SMOOTHING = 0.8  # weight of the past in the running mean, about 5 steps
 DIVERGED = 4.0  # factor above the least loss that ends the test
+EARLY = 7  # steps up to a rate of 5e-6, whose losses differ only by the noise between batches
 MARGIN = 2.0  # divisor of the rate; measured, see above
 SIGNIFICANT = 3.0  # standard errors; the minimum of a dozen independent means is at about 2
 WITHIN_NOISE = (
@@ -89,10 +90,11 @@ def run_range_test(
             value = batch_loss(call(trial, batch.x), batch.y, batch.sample_weight)
             losses.append(value.item())
             means = smoothed(losses)
-            first, least = means[0], min(means)
+            first, least = means[:EARLY][-1], min(means)
             # four times the least loss, relative to a minimum of the loss that may not be 0
             bound = first + (DIVERGED - 1) * max(abs(least), abs(first - least))
-            if not math.isfinite(losses[-1]) or means[-1] > bound:
+            diverged = len(losses) > EARLY and means[-1] > bound
+            if diverged or not math.isfinite(losses[-1]):
                 break
             value.backward()  # type: ignore[no-untyped-call]
             step_options.clip(optimizer)
@@ -119,7 +121,7 @@ def run_range_test(
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     """Return half of the rate at half of the smoothed fall; None for a fall within the noise."""
     finite = [loss for loss in losses if math.isfinite(loss)]
-    if not finite or min(finite) >= finite[0]:
+    if all(later >= loss for loss, later in pairwise(finite)):  # also if none is finite
         raise TrainingError(
             f'lr="auto" must find a rate from {LOWEST:g} to {HIGHEST:g} that lowers the loss (got '
             "none). Pass a number as `lr`, and check that the loss can decrease."

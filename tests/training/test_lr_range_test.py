@@ -54,6 +54,19 @@ def test_chosen_rate_is_half_of_the_rate_at_half_of_the_fall():
             choose_rate(RATES, hopeless)
 
 
+def test_small_first_loss_gives_no_rate():
+    assert choose_rate(RATES, [0.01, *[0.7, 0.9, 0.4, 1.1] * 10]) is None
+
+
+def test_small_first_loss_does_not_end_the_test():
+    x = torch.tensor([[0.001], [3.0], [2.0], [4.0]])
+    for seed in range(12):  # in some orders, the first loss is almost 0
+        torch.manual_seed(0)
+        network = nn.Linear(1, 1, bias=False)
+        history = ho.fit(network, (x, 0 * x), lr="auto", epochs=1, batch_size=1, seed=seed)
+        assert len(history.range_test.rates) > 7
+
+
 def test_fall_within_the_noise_gives_no_rate():
     rng = np.random.default_rng(0)
     nothing = [
