@@ -100,4 +100,4 @@ def usable_cores() -> int:
     every = os.cpu_count() or 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else every
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return min(cores, int(first)) if first.isdigit() and int(first) > 0 else cores
+    return min(cores, int(first)) if first.isdecimal() and int(first) > 0 else cores

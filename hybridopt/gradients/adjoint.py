@@ -58,6 +58,11 @@ class Adjoint(GradientRule):
 
     name: ClassVar[str] = "adjoint"
 
+    @property
+    def runs_backward(self) -> bool:
+        """Whether the derivative is computed by a backward run of the simulator; always."""
+        return True
+
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
         """Raise an error for executors without exact states, and for errors that need angles."""
         check_linear(readout)

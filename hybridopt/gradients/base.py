@@ -68,6 +68,11 @@ class GradientRule(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def runs_backward(self) -> bool:
+        """Whether the derivative is computed by a backward run of the simulator."""
+        return False
+
     @abstractmethod
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
         """Raise an error if the rule cannot be used; run nothing."""

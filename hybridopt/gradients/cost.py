@@ -10,7 +10,6 @@ import torch
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Cost
-from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared
 from hybridopt.gradients.parameter_shift import ParameterShift
 from hybridopt.gradients.shifts import shifts_per_cell
@@ -81,18 +80,13 @@ def gradient_evaluations(
 
 def _runs_in_numpy(evaluation: Evaluation, rule: GradientRule) -> bool:
     """Return whether no circuit reaches Aer, as for the adjoint rule with noise."""
-    return runs_backward(rule) and evaluation.executor.has_noise
+    return rule.runs_backward and evaluation.executor.has_noise
 
 
 def _keeps_forward_run(
     evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
 ) -> bool:
-    return runs_backward(rule) or rule.memory(evaluation, needs) is not None
-
-
-def runs_backward(rule: GradientRule) -> bool:
-    """Return whether the derivative is computed by a backward run."""
-    return isinstance(rule, Adjoint) or (isinstance(rule, ParameterShift) and rule.is_swept)
+    return rule.runs_backward or rule.memory(evaluation, needs) is not None
 
 
 def cost_of(settings: int, shots: int | None) -> Cost:

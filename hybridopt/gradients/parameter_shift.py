@@ -83,7 +83,7 @@ class ParameterShift(GradientRule):
         _validation.choice("simulate", self.simulate, SIMULATIONS)
 
     @property
-    def is_swept(self) -> bool:
+    def runs_backward(self) -> bool:
         """Whether a backward run gives the differences, so that no shifted circuit runs."""
         return self.simulate == "sweep"
 
@@ -93,13 +93,13 @@ class ParameterShift(GradientRule):
         A sweep needs an executor with exact states, too, which can count settings.
         """
         check_linear(readout)
-        if self.is_swept:
+        if self.runs_backward:
             check_states(program, readout, executor, SWEEP)
             _check_differences(program, readout, executor)
 
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord | None:
         """Return None, as a shift does not use the forward run; a sweep does."""
-        if not self.is_swept:
+        if not self.runs_backward:
             return None
         record = record_of(evaluation, needs, SWEEP)
         _check_differences(evaluation.program, evaluation.readout, evaluation.executor)
@@ -109,7 +109,7 @@ class ParameterShift(GradientRule):
         """Return for a sweep with noise the evaluation of training, so that values are the same."""
         executor = evaluation.executor
         exact = isinstance(executor, StateExecutor) and executor.holds_states
-        if self.is_swept and exact and executor.has_noise:
+        if self.runs_backward and exact and executor.has_noise:
             return self.memory(evaluation, (False, False))
         return None
 
@@ -117,7 +117,7 @@ class ParameterShift(GradientRule):
         self, evaluation: Evaluation, rows: Rows, shared: Shared, needs: tuple[bool, bool]
     ) -> Iterator[tuple[Rows, Shared]]:
         """Yield the tables of shifted angles; those of amplitudes run when they are requested."""
-        for along in [] if self.is_swept else np.flatnonzero(needs).tolist():
+        for along in [] if self.runs_backward else np.flatnonzero(needs).tolist():
             for terms in terms_of(evaluation, (rows, shared), along):
                 yield terms.move((rows, shared), along)[0]
 
@@ -131,7 +131,7 @@ class ParameterShift(GradientRule):
         memory: ForwardRecord | None = None,
     ) -> Vjp:
         """Evaluate one table of shifts for rows and one for shared angles, or run back once."""
-        if self.is_swept:
+        if self.runs_backward:
             back = Backward(needs, counts_shifts=True)
             return back.vjp(evaluation, rows, shared, cotangent, memory)
         return shifted_vjp(evaluation, rows, shared, cotangent, needs)
@@ -150,7 +150,7 @@ class ParameterShift(GradientRule):
             f"{program.num_row_angles - program.num_amplitudes} angles of each "
             f"sample{_amplitudes_in_words(program)}"
         )
-        if self.is_swept:
+        if self.runs_backward:
             return (
                 f"parameter-shift, simulated by a sweep: {shifts}, each counted as a setting, as "
                 "hardware would run it; one forward and one backward run give all differences, "
@@ -165,7 +165,7 @@ class ParameterShift(GradientRule):
     def explain_for(self, evaluation: Evaluation) -> str:
         """Return the number of shifts, and a faster rule if there is one for exact noise."""
         text, executor = self.explain(evaluation.program), evaluation.executor
-        if self.is_swept:
+        if self.runs_backward:
             return f"{text}. {PASSES_WITH_NOISE}" if executor.has_noise else text
         exact = isinstance(executor, StateExecutor) and executor.holds_states
         if not (exact and executor.has_noise) or evaluation.program.amplitudes is not None:

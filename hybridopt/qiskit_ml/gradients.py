@@ -29,7 +29,6 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, Probabilities, StateExecutor, check_executor
 from hybridopt.execution.placed_readout import PlacedReadout
 from hybridopt.gradients import Adjoint, GradientRule, ParameterShift, create
-from hybridopt.gradients.cost import runs_backward
 from hybridopt.gradients.shifts import shifts_per_cell
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, as_tensor
@@ -284,7 +283,7 @@ def _jacobian(
     """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
     # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
     # outputs and columns. A backward run takes each output back, many in one run.
-    backward = runs_backward(rule)
+    backward = rule.runs_backward
     executor, readout = compiled.executor, placed.readout
     lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
     executor.check(lowered.program, readout)

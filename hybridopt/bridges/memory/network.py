@@ -136,7 +136,7 @@ class Memory(AnyNetworkBridge, HasTwin):
                 '`gradient` must be "parameter-shift" for a memory, which reads all derivatives '
                 f'from one shifted setting (got "{gradient.name}").'
             )
-        if gradient.is_swept:
+        if gradient.runs_backward:
             raise UnsupportedError(
                 '`gradient` must be "parameter-shift" for a memory (got '
                 'ParameterShift(simulate="sweep"), which gives differences of two settings only). '

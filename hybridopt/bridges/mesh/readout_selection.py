@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.execution import Cost
-from hybridopt.gradients.cost import cost_of, gradient_evaluations, runs_backward
+from hybridopt.gradients.cost import cost_of, gradient_evaluations
 
 READOUTS = ("auto", "process", "data", "reference")
 
@@ -26,7 +26,7 @@ def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
     """Return the cost of one pass, forward and backward; each setting counts as one run."""
     evaluation, inputs = reader.evaluation(readout), reader.mesh.num_inputs
     shifts = gradient_evaluations(evaluation, reader.rule, (False, task.trains))
-    backward = task.trains and runs_backward(reader.rule)
+    backward = task.trains and reader.rule.runs_backward
 
     def number(of_gradient: int) -> int:
         if readout == "process":
