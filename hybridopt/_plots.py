@@ -135,8 +135,11 @@ def svg(figure: Figure, **options: Any) -> bytes:
 def panels(figure: Figure) -> list[bytes]:
     """Return each axes of a figure as an SVG file of its own; narrow pages show them in a column.
 
-    Shared axes get their labels. The figure is finished afterwards: its layout is fixed.
+    Axes without a label get that of their row, and its ticks if the axis is shared. Legends of
+    the figure are removed. The figure is finished afterwards: its layout is fixed.
     """
+    for one in list(figure.legends):
+        one.remove()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     pictures, every = [], figure.axes
@@ -144,12 +147,19 @@ def panels(figure: Figure) -> list[bytes]:
         for axes in every:
             axes.set_visible(axes is shown)
         shown.tick_params(labelleft=True)
-        shown.set_ylabel(shown.get_ylabel() or every[0].get_ylabel())
+        row = [axes for axes in every if _row(axes) == _row(shown)]
+        shown.set_ylabel(shown.get_ylabel() or row[0].get_ylabel())
         box = shown.get_tightbbox()
         assert box is not None
         inches = box.transformed(figure.dpi_scale_trans.inverted())
         pictures.append(svg(figure, bbox_inches=inches.padded(MARGIN)))
     return pictures
+
+
+def _row(axes: Axes) -> int:
+    place = axes.get_subplotspec()
+    assert place is not None
+    return place.rowspan.start
 
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:

@@ -73,6 +73,19 @@ def test_panels_are_pictures_of_their_own():
     assert not white  # pages may be dark
 
 
+def test_panels_have_the_label_of_their_row_and_no_legend_of_the_figure():
+    figure, grid = subplots(6, 4, 2, 2)
+    for row, label in zip(grid, ("accuracy", "loss"), strict=True):
+        row[0].set_ylabel(label)
+        for axes in row:
+            axes.plot([1, 2], label="a name")
+    legend(figure, *grid[0, 0].get_legend_handles_labels(), loc="outside lower center")
+    pictures = panels(figure)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["accuracy", "accuracy", "loss", "loss"]
+    assert figure.legends == []
+    assert len(pictures) == 4
+
+
 def test_pictures_in_threads_restore_the_settings():
     before = dict(mpl.rcParams)
     with ThreadPoolExecutor(3) as pool:

@@ -17,6 +17,11 @@ WIDE = 30  # an axis with a larger ratio of its ends is logarithmic
 LABEL, LEGEND = 28, 40  # letters per line of a name
 
 
+def method_colors(results: Results) -> dict[str, str]:
+    """Return the colour of each method, which is the same in all pictures of a study."""
+    return {name: COLORS[place % len(COLORS)] for place, name in enumerate(results.methods)}
+
+
 def curves_figure(results: Results, *, window: bool = False) -> tuple[Figure, Any]:
     """Plot mean and range of test metric and training loss against steps, seconds and settings."""
     counted = any(run.settings for run in results.runs if run.done)
@@ -45,8 +50,9 @@ def differences_figure(results: Results) -> Figure:
     height = 0.42 * len(methods) + 0.15 * (lines - len(methods)) + 1.4
     figure, (left, right) = subplots(9, height, columns=2, grid="x", sharey=True)
     found = {one.method: one.interval for one in results.differences()}
+    colors = method_colors(results)
     for position, method in enumerate(reversed(methods)):
-        color = COLORS[methods.index(method) % len(COLORS)]
+        color = colors[method]
         values = [run.test_metric for run in results.runs_of(method)]
         left.plot(values, [position] * len(values), "o", color=color, alpha=0.45, markersize=5)
         mean = results.spread(method, "test_metric")[0]  # nan without values, which is not drawn
@@ -70,13 +76,12 @@ def differences_figure(results: Results) -> Figure:
 
 
 def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> None:
-    for number, method in enumerate(results.methods):
+    for number, (method, color) in enumerate(method_colors(results).items()):
         curves = [_curve(run, kind, value) for run in results.runs_of(method)]
         curves = [one for one in curves if one.size and one[0, -1] > 0]
         if not curves:
             continue
         x, mean, low, high = band(curves)
-        color = COLORS[number % len(COLORS)]
         style = "-" if number < len(COLORS) else "--"
         axes.plot(x, mean, color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
         axes.fill_between(x, low, high, color=color, alpha=0.12, lw=0)

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import inlined, render
-from hybridopt._plots import DATE, png, rendered, svg
+from hybridopt._plots import DATE, panels, png, rendered
 from hybridopt._suggestions import missing_attribute
 from hybridopt.compare import run_store
-from hybridopt.compare.plots import curves_figure, differences_figure, draw_metric
+from hybridopt.compare.plots import (
+    curves_figure,
+    differences_figure,
+    draw_metric,
+    method_colors,
+)
 from hybridopt.compare.recommendation import Recommendation, recommendation
 from hybridopt.compare.results import Results
 from hybridopt.compare.statistics import percent
@@ -113,11 +118,17 @@ class Study(Results):
         path = _validation.path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        figures = {"curves": curves_figure(self)[0], "differences": differences_figure(self)}
+        drawings = {
+            f"{name}_{number}": picture
+            for name, figure in (
+                ("curves", curves_figure(self)[0]), ("differences", differences_figure(self)),
+            )
+            for number, picture in enumerate(panels(figure))
+        }  # fmt: skip
         page = render(
             files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
             results=self, table=self.table(), recommendations=advice, label=self.label,
-            pictures=inlined({name: svg(figure) for name, figure in figures.items()}),
+            pictures=inlined(drawings), colors=method_colors(self),
             rates=_rates(self), details=self.details, confidence=percent(self.confidence),
             fraction=percent(self.tuning["validation_fraction"]), counted=counted,
             notes=judging_notes(self), target=self.target(),

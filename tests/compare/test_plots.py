@@ -24,7 +24,7 @@ DETAILS = {
 def test_the_page_is_complete(study, tmp_path):
     page = study.to_html(tmp_path / "page.html").read_text("utf-8")
     sources = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", page)
-    assert len(sources) == 2
+    assert len(sources) == 2 + 6  # a picture per panel: differences, curves
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
     assert not re.search(r"https?://|@import|url\(|\{\{|\{%", page)
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
