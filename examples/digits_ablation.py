@@ -13,6 +13,7 @@ steps on Aer, which takes about four times longer.
 
     python examples/digits_ablation.py                    # 7 to 10 minutes on two cores
     python examples/digits_ablation.py --data mnist5k     # 784-20-10, some hours
+    python examples/digits_ablation.py --runs examples/pictures/digits_ablation.csv  # picture only
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import torch
 from digits_ablation_picture import Line, draw
-from many_runs import many, markdown, spread, with_spread, write
+from many_runs import many, markdown, read, spread, with_spread, write
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
@@ -37,16 +38,11 @@ SIZES = (307, 505, 769, 1297)
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 CHECKED_STEPS = 5  # steps of a generator that are compared with its twin
 VALIDATION = 0.2
-PANELS = {  # of the picture, at most five lines each
-    "memory: random directions are as accurate": (
-        "memory", "random-subspace", "walsh-subspace", "classical-narrow",
-    ),
-    "generator: training its angles does not help": (
-        "generator", "generator-published", "generator-frozen", "published", "classical-narrow",
-    ),
-}  # fmt: skip
-PUBLISHED = {307: 0.457, 505: 0.892, 769: 0.939, 1297: 0.946}  # Quantum-Train, earlier run
-INK, MUTED = "#1f2933", "#7b8794"
+PANELS = (  # of the picture; the first two lines of a panel are compared in its title
+    ("memory", "random-subspace", "walsh-subspace", "classical-narrow"),
+    ("generator", "generator-frozen", "generator-published", "classical-narrow"),
+)
+INK = "#1f2933"
 
 
 @dataclass(frozen=True)
@@ -144,15 +140,13 @@ def hidden_units(size: int, inputs: int, outputs: int) -> int:
 
 METHODS = {
     "memory": Method(
-        "memory, sparse", "#6d28d9", lambda case: Memory(num_angles=case.size, merge="epoch")
+        "sparse memory", "#6d28d9", lambda case: Memory(num_angles=case.size, merge="epoch")
     ),
     "generator": Method("generator", "#0f766e", generator),
     "generator-published": Method(
         "generator, as published", "#2563eb", lambda case: generator(case, residual=False)
     ),
-    "memory-dense": Method(
-        "memory, all weights", "#6d28d9", lambda _: Memory(merge="epoch"), sized=False
-    ),
+    "memory-dense": Method("dense memory", "#6d28d9", lambda _: Memory(merge="epoch"), sized=False),
     "memory-twin": Method(
         "memory twin",
         "#a78bfa",
@@ -338,16 +332,23 @@ def table_of(rows: Sequence[Row]) -> str:
     return markdown(HEADER, lines)
 
 
-def panels_of(rows: Sequence[Row], plan: Plan) -> dict[str, list[Line]]:
+def panels_of(rows: Sequence[Row]) -> dict[str, list[Line]]:
     """Return the lines of the panels; the twin of the memory, which equals it, is in the table."""
-    lines = lines_of(rows, plan)
-    return {
-        title: [lines[name] for name in names if name in lines] for title, names in PANELS.items()
-    }
+    lines = lines_of(rows)
+    drawn = [[lines[name] for name in names if name in lines] for names in PANELS]
+    return {title_of(*panel[:2]): panel for panel in drawn}
 
 
-def lines_of(rows: Sequence[Row], plan: Plan) -> dict[str, Line]:
-    """Return the lines of all methods, and of published results for digits, by their names."""
+def title_of(bridge: Line, control: Line) -> str:
+    """Return the message of a panel: the largest difference of the means."""
+    pairs = zip(bridge.means, control.means, strict=True)
+    gap = max(abs(first - second) for first, second in pairs)
+    other = control.label.removeprefix("control: ")
+    return f"{bridge.label} and {other} differ by at most {gap:.3f}"
+
+
+def lines_of(rows: Sequence[Row]) -> dict[str, Line]:
+    """Return the lines of all methods by their names."""
     lines = {}
     for name, sizes in grouped(rows).items():
         method = METHODS[name]
@@ -357,11 +358,6 @@ def lines_of(rows: Sequence[Row], plan: Plan) -> dict[str, Line]:
         style = "dashed" if method.is_control else "solid"
         style = "level" if name == "classical" else style
         lines[name] = Line(label, method.color, tuple(sizes), means, deviations, style)
-    if plan.data == "digits" and plan.sizes == SIZES:
-        numbers, accuracies = zip(*PUBLISHED.items(), strict=True)
-        zeros = (0.0,) * len(numbers)
-        label = "Quantum-Train, earlier run"
-        lines["published"] = Line(label, MUTED, numbers, accuracies, zeros, "crosses")
     return lines
 
 
@@ -376,6 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--generator-on", choices=("twin", "aer"), default="twin")
     parser.add_argument("--quick", action="store_true", help="one epoch, as a test of the script")
+    parser.add_argument("--runs", type=Path, help="file of runs to draw; nothing is trained")
     given = parser.parse_args(arguments)
     plan = Plan(
         data=given.data, epochs=given.epochs, seeds=given.seeds, generator_on=given.generator_on
@@ -383,7 +380,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.quick:
         plan = replace(plan, sizes=(100,), rates=(0.1,), seeds=2, epochs=1, samples=100)
     given.output.mkdir(parents=True, exist_ok=True)
-    rows = compare(plan, given.workers)
+    rows = read(given.runs, Row) if given.runs else compare(plan, given.workers)
     table = table_of(rows)
     write(rows, table, given.output)
     print(table)
@@ -391,7 +388,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{plan.data}, {HIDDEN} hidden units, {plan.epochs} epochs of Adam, "
         f"mean ± deviation of {plan.seeds} seeds"
     )
-    draw(panels_of(rows, plan), title).savefig(given.output / "accuracy.png", dpi=120)
+    images = len(load(plan, tuning=False).test.x)
+    draw(panels_of(rows), title, images).savefig(given.output / "accuracy.png", dpi=120)
     print(f"Written: {given.output}/runs.csv, table.md, accuracy.png")
 
 

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hybridopt.compare import Table
+
+Run = TypeVar("Run")
 
 
 @contextmanager
@@ -69,3 +71,14 @@ def write(rows: Sequence[Any], table: str, folder: Path) -> None:
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
     (folder / "table.md").write_text(table, encoding="utf-8")
+
+
+def read(file: Path, kind: type[Run]) -> list[Run]:
+    """Return the runs of a file that `write` made; an empty entry is None."""
+    hints = get_type_hints(kind)
+    types = {name: next(iter(get_args(hint)), hint) for name, hint in hints.items()}
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [
+            kind(**{name: types[name](text) if text else None for name, text in row.items()})
+            for row in csv.DictReader(lines)
+        ]

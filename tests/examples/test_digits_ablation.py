@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,6 +83,18 @@ def test_quick_run_writes_tables_and_picture(example, quick_run):
         if method == "memory":  # the circuit and its twin
             assert accuracies["memory-twin", numbers, seed] == value
     assert len(table.splitlines()) == 2 + 8 + 2
+
+
+def test_picture_of_stored_runs(example, tmp_path):
+    stored = Path(example.__file__).parent / "pictures" / "digits_ablation.csv"
+    example.main(["--runs", str(stored), "--output", str(tmp_path)])
+    assert (tmp_path / "runs.csv").read_bytes() == stored.read_bytes()
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    panels = example.panels_of(example.read(stored, example.Row))
+    gaps = [float(title.rsplit(" ", 1)[1]) for title in panels]
+    for gap, (bridge, control, *_) in zip(gaps, panels.values(), strict=True):
+        pairs = zip(bridge.means, control.means, strict=True)
+        assert gap == pytest.approx(max(abs(a - b) for a, b in pairs), abs=5e-4)
 
 
 def test_the_generator_circuit_equals_its_trained_twin(example):
