@@ -24,7 +24,8 @@ demo: $(READY)
 	@$(BIN)/hybridopt run --output results/demo
 
 .PHONY: test
-test: lint docs
+test: $(READY)
+	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "wrong_types or slow"
 
