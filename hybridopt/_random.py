@@ -198,10 +198,22 @@ def isolated(seed: int | None) -> Iterator[None]:
     """
     with _turns.hold():
         value = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        torch.manual_seed(value)
+        _seed_torch(value)
         np.random.seed(value)  # noqa: NPY002
         random.seed(value)
         yield
+
+
+def _seed_torch(value: int) -> None:
+    """Seed the generators of the CPU and of the devices that exist.
+
+    ``torch.manual_seed`` stores its stack of calls for every kind of device that is missing, which
+    takes 2 ms and memory that is never released.
+    """
+    if any(device.is_available() for device in (torch.cuda, torch.backends.mps, torch.xpu)):
+        torch.manual_seed(value)
+    else:
+        torch.default_generator.manual_seed(value)
 
 
 def give_way(pause: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:

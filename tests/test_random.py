@@ -44,6 +44,20 @@ def test_seed_fixes_the_numbers():
     assert not set(draw_in_block(None)) & set(draw_in_block(None))
 
 
+@pytest.mark.parametrize("device", [None, torch.cuda, torch.backends.mps])
+def test_only_devices_that_exist_are_seeded(device, monkeypatch):
+    seeded = []
+    seed = torch.manual_seed
+    for one in (torch.cuda, torch.backends.mps, torch.xpu):
+        monkeypatch.setattr(one, "is_available", lambda one=one: one is device)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", list)
+    monkeypatch.setattr(torch, "manual_seed", lambda value: (seeded.append(value), seed(value)))
+    drawn = draw_in_block(3)
+    assert len(seeded) == (device is not None)
+    monkeypatch.undo()
+    assert draw_in_block(3) == drawn
+
+
 @pytest.mark.parametrize("seed", [0, None])
 def test_global_state_is_restored_also_after_an_error(seed):
     state = global_state()
