@@ -27,7 +27,7 @@ demo: $(READY)
 test: $(READY)
 	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "wrong_types or slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --unchecked
 
 # The ends of the ranges in pyproject.toml, outside `make test`: torch 2.5 is a CUDA build of 3 GB.
 .PHONY: test-oldest

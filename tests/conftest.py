@@ -1,9 +1,10 @@
 """Options of the suite, and a record of the calls of Aer.
 
 The suite runs in two sessions (see ``make test``). With ``--shapes``, annotations of the whole
-package are checked at run time. Tests of wrong types are marked ``wrong_types`` and run without
-this check, because it would raise its own errors instead of ours. So do the slow tests, most of
-which start processes of their own.
+package are checked at run time, in a few cases of every test. With ``--unchecked``, all other cases
+run without this check, which takes a third of the time: tests of wrong types (marked
+``wrong_types``, because the check would raise its own errors instead of ours), and slow tests, most
+of which start processes of their own. Without an option, all tests run, unchecked.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     from tests.execution.aer.fake_gpu import FakeGPU
 
 UNCHECKED = ("wrong_types", "slow")  # markers of tests that --shapes leaves out
+CHECKED_CASES = 4  # of each parametrized test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shapes",
         action="store_true",
-        help="check shapes and types at run time in the whole package; skip wrong_types and slow",
+        help="check shapes and types at run time in the whole package, in some cases of each test",
+    )
+    parser.addoption(
+        "--unchecked", action="store_true", help="run the tests that --shapes leaves out"
     )
 
 
@@ -39,11 +44,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("shapes"):
+    shapes, unchecked = config.getoption("shapes"), config.getoption("unchecked")
+    if not shapes and not unchecked:
         return
-    others = {item for item in items if any(map(item.get_closest_marker, UNCHECKED))}
-    config.hook.pytest_deselected(items=list(others))
-    items[:] = [item for item in items if item not in others]
+    checked = _checked(items)
+    dropped = [item for item in items if (item in checked) != shapes]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if (item in checked) == shapes]
+
+
+def _checked(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Return the tests of the session with ``--shapes``, whatever the order of the items."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not any(map(item.get_closest_marker, UNCHECKED)):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    checked: set[pytest.Item] = set()
+    for cases in tests.values():
+        cases.sort(key=lambda item: item.nodeid)
+        whole = "shapes_are_checked" in getattr(cases[0], "fixturenames", ())
+        count = len(cases) if whole else min(len(cases), CHECKED_CASES)
+        checked.update(cases[len(cases) * place // count] for place in range(count))
+    return checked
 
 
 def pytest_collection_finish() -> None:
@@ -53,6 +75,9 @@ def pytest_collection_finish() -> None:
 
 
 torch.set_num_threads(1)  # threads are slower than one thread for such small tensors
+for missing in (torch.cuda, torch.xpu, torch.mtia):
+    if not missing.is_available():  # a call of `torch.manual_seed` would store its stack for it
+        missing.manual_seed_all = lambda seed: None
 
 
 @pytest.fixture(scope="session")
