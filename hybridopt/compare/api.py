@@ -49,7 +49,7 @@ _WITH_OWN_EXECUTORS = threading.RLock()  # a run sets the random stream of an ex
 
 @explain_arguments
 def compare(
-    network: NetworkSource,
+    network: NetworkSource | Mapping[str, NetworkSource],
     data: object,
     *,
     methods: Sequence[str | Method],
@@ -82,14 +82,17 @@ def compare(
 
     Args:
         network: Function without arguments that makes a network; a network, whose layers are
-            initialized with their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``.
-        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or triple ``(x, y, sample_weight)``,
-            or a torch dataset or ``DataLoader``, see `hybridopt.data.as_dataset`. Datasets and
-            loaders must end, and are read once into memory. Samples of weight 0 are left out.
+            initialized with their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``. A
+            dict of such networks by names compares them, each with every method; the control is
+            then the first network.
+        data: Name of a dataset or path of a CSV file, see `hybridopt.load_dataset`; a Dataset, a
+            pair ``(x, y)`` or triple ``(x, y, sample_weight)``, or a torch dataset or
+            ``DataLoader``, see `hybridopt.data.as_dataset`. Datasets and loaders must end, and are
+            read once into memory. Samples of weight 0 are left out.
             Without a test part, a fifth of the samples becomes the test part.
         methods: Methods or their texts: an optimizer, a bridge or control with an optimizer, or a
             chain such as ``"adam:3 > memory+adam:5 > adam:10"``. The numbers in a chain are shares
-            of the budget. See `Method`.
+            of the budget. A `Method` can have a network of its own.
         budget: Limit per method, see `Budget.parse`: a number of epochs, ``"10 epochs"``,
             ``"30 seconds"``, ``"5000 settings"``, ``"1e6 shots"``, or several. None is the sum of
             the numbers in the longest chain, or 5 epochs.
@@ -160,7 +163,10 @@ def compare(
     if isinstance(data, DataLoader) and batch_size == "auto":
         batch_size = data.batch_size or "auto"
     chosen = _methods(methods, batch_size)
+    if isinstance(network, Mapping):
+        network, chosen = _each_network(network, chosen)
     check_network(network)
+    _check_different(chosen)
     check_source("executor", executor)
     check_source("judge", judge)
     experiment = Experiment(
@@ -265,17 +271,45 @@ def _methods(methods: object, batch_size: object) -> list[Method]:
     if batch_size != "auto":
         size = _validation.optional_integer("batch_size", batch_size, minimum=1)
         chosen = [method.with_batch_size(size) for method in chosen]
-    for one, other in combinations(chosen, 2):
+    return chosen
+
+
+def _each_network(
+    networks: Mapping[str, NetworkSource], methods: Sequence[Method]
+) -> tuple[NetworkSource, list[Method]]:
+    """Return the first network, and every method with every network."""
+    if len(networks) < 2 or not all(isinstance(name, str) and name.strip() for name in networks):
+        raise ArgumentError(
+            "`network` must be one network, or a dict of at least two networks by names such as "
+            f'{{"quantum": ..., "classical": ...}} (got the keys {list(networks)}).'
+        )
+    owners = [method.name for method in methods if method.network is not None]
+    if owners:
+        raise ArgumentError(
+            f"`network` must be one network if a method has its own (got method {owners[0]!r})."
+        )
+    for source in networks.values():
+        check_network(source)
+    alone = len(methods) == 1
+    chosen = [
+        method.on(name, network, alone=alone)
+        for name, network in networks.items()
+        for method in methods
+    ]
+    return next(iter(networks.values())), chosen
+
+
+def _check_different(methods: Sequence[Method]) -> None:
+    for one, other in combinations(methods, 2):
         if one.name == other.name:
             raise ArgumentError(
                 f"`methods` must have different names (got {one.name!r} twice). Pass "
                 "`Method(..., name=...)` to rename one."
             )
-        if one.to_dict() == other.to_dict():
+        if one.network is other.network and one.to_dict() == other.to_dict():
             raise ArgumentError(
                 f"`methods` must be different (got equal {one.name!r} and {other.name!r})."
             )
-    return chosen
 
 
 def _budget(budget: object, methods: Sequence[Method]) -> Budget:
@@ -323,8 +357,9 @@ def _random_streams_restored(experiment: Experiment, methods: Sequence[Method]) 
     Comparisons in several threads with executors of the caller run one after another, because each
     run sets the stream of its executor.
     """
-    network = experiment.network
-    executors = executors_of(network) if isinstance(network, nn.Module) else []
+    networks = (experiment.network, *(method.network for method in methods))
+    modules = [network for network in networks if isinstance(network, nn.Module)]
+    executors = [executor for module in modules for executor in executors_of(module)]
     sources = [experiment.executor, experiment.judge]
     sources += [stage.executor for method in methods for stage in method.stages]
     given = [source for source in sources if isinstance(source, Executor)]

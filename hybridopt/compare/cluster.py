@@ -11,13 +11,11 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from torch import nn
 
-from hybridopt._copies import check_no_tensor_hooks
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import Run
 from hybridopt.compare.run import make_run
-from hybridopt.compare.runner import Engine, Report, Task
+from hybridopt.compare.runner import Engine, Report, Task, check_networks
 from hybridopt.compare.table import counted
 from hybridopt.errors import ArgumentError, ExecutionError, HybridOptError
 from hybridopt.execution.dask import cluster
@@ -47,8 +45,7 @@ class DaskCluster(Engine):
 
     def run(self, experiment: Experiment, tasks: Sequence[Task], report: Report) -> Iterator[Run]:
         """Make a run for each task; closing the generator cancels the runs that have not begun."""
-        if isinstance(experiment.network, nn.Module):
-            check_no_tensor_hooks(experiment.network, "workers lose it (leave `client` out)")
+        check_networks(experiment, tasks, "workers lose it (leave `client` out)")
         report(counted(len(self._cluster.ready()), "worker"), 0)
         study = f"hybridopt-{uuid.uuid4()}"
         plan = _Plan(experiment, tuple(tasks), torch.get_default_dtype(), study)

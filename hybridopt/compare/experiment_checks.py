@@ -16,6 +16,7 @@ from hybridopt.compare.executors import NO_CIRCUIT, executor_label, label_of, se
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment, validation_split
 from hybridopt.compare.stage_setup import (
+    experiment_of,
     stage_budgets,
     stage_networks,
     stage_optimizer,
@@ -42,7 +43,30 @@ class CheckedMethod:
 def check_experiment(
     experiment: Experiment, methods: Sequence[Method], seed: int
 ) -> tuple[Dataset, dict[str, CheckedMethod]]:
-    """Check data, network and methods with one seed; return data and checked methods by name."""
+    """Check data, networks and methods with one seed; return data and checked methods by name."""
+    drawn: dict[int, tuple[Dataset, nn.Module]] = {}  # by the identity of the network's source
+    checked = {}
+    if any(method.network is None for method in methods):
+        drawn[id(experiment.network)] = _check_network(experiment, seed)
+    for method in methods:
+        own = experiment_of(experiment, method)
+        try:
+            if id(own.network) not in drawn:
+                drawn[id(own.network)] = _check_network(own, seed)
+            data, network = drawn[id(own.network)]
+            checked[method.name] = _check_method(own, method, data, network, seed)
+        except HybridOptError as error:
+            raise type(error)(f"Method {method.name!r}: {error}") from error
+    if experiment.judge is not None and not any(one.judged for one in checked.values()):
+        raise ArgumentError(
+            "`judge` must be None, because no method ends with a circuit. Add a method with a "
+            'bridge, such as "memory+adam", or circuits to the network.'
+        )
+    return data, checked
+
+
+def _check_network(experiment: Experiment, seed: int) -> tuple[Dataset, nn.Module]:
+    """Check data and network together; return those of the seed."""
     data, network = experiment.draw(seed)
     assert data.test is not None
     validation_split(data, experiment.tuning.validation_fraction, seed)
@@ -53,18 +77,7 @@ def check_experiment(
     check_fit(network, samples, choose_loss(experiment.loss, data.task), largest)
     if not any(isinstance(executor, Executor) for executor in executors_of(network)):
         evaluate(network, data.test, experiment.loss, data.task)
-    checked = {}
-    for method in methods:
-        try:
-            checked[method.name] = _check_method(experiment, method, data, network, seed)
-        except HybridOptError as error:
-            raise type(error)(f"Method {method.name!r}: {error}") from error
-    if experiment.judge is not None and not any(one.judged for one in checked.values()):
-        raise ArgumentError(
-            "`judge` must be None, because no method ends with a circuit. Add a method with a "
-            'bridge, such as "memory+adam", or circuits to the network.'
-        )
-    return data, checked
+    return data, network
 
 
 def _check_method(

@@ -21,6 +21,7 @@ from hybridopt import _validation, gradients
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.bridges.api import create_bridge
 from hybridopt.compare.executors import ExecutorSource, check_source, source_settings
+from hybridopt.compare.resampling import NetworkSource, check_network
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.training.batches import MINIBATCH
@@ -89,6 +90,7 @@ class Method:
             network is decoded. Options are in parentheses:
             ``"memory(num_angles=64)+adam(lr=0.05)"``.
         name: Name in tables; None is the text.
+        network: Network of this method, in a form of `compare`; None is that of the comparison.
         lr: Base learning rate of all stages, or a list with one per stage; tuning multiplies it.
             None is the optimizer's default.
         bridge: Instance of a bridge, for a text that names only an optimizer.
@@ -120,6 +122,7 @@ class Method:
         text: str,
         *,
         name: str | None = None,
+        network: NetworkSource | None = None,
         lr: float | Sequence[float] | None = None,
         bridge: Bridge | None = None,
         bridge_options: Mapping[str, Any] | None = None,
@@ -134,6 +137,7 @@ class Method:
                 f"`text` must be a method such as {EXAMPLES} (got {text!r} of type "
                 f"{type(text).__name__})."
             )
+        self.network = None if network is None else check_network(network)
         if bridge is not None:
             _validation.instance("bridge", bridge, Bridge, "an instance of a bridge, or None")
         pieces = [piece.strip() for piece in _split(text, ">")]
@@ -198,6 +202,13 @@ class Method:
     def uses_bridge(self) -> bool:
         """Whether any stage has a bridge."""
         return any(stage.bridge is not None for stage in self.stages)
+
+    def on(self, name: str, network: NetworkSource, *, alone: bool) -> Method:
+        """Return a copy for a named network; a method that is ``alone`` has the network's name."""
+        changed = copy.copy(self)
+        changed.network = network
+        changed.name = name if alone else f"{name}: {self.name}"
+        return changed
 
     def with_batch_size(self, size: int | None) -> Method:
         """Return a copy with this batch size in stages with minibatches of the default size."""

@@ -144,13 +144,16 @@ def _standardized_again(
     return new.standardize(raw).to(values.dtype), new
 
 
-def check_network(source: object) -> None:
+def check_network(source: NetworkSource) -> NetworkSource:
     """Reject sources of other types, and networks with layers that cannot be initialized again."""
     if not isinstance(source, nn.Module):
         if not callable(source):
-            expected = 'a torch.nn.Module, a function that makes one, or a text like "mlp:64-20-10"'
+            expected = (
+                'a torch.nn.Module, a function that makes one, a text like "mlp:64-20-10", or a '
+                "dict of these by names"
+            )
             _validation.instance("network", source, str, expected)
-        return
+        return source
     _reject_quantum(source)
     for name, module in source.named_modules():
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
@@ -165,6 +168,7 @@ def check_network(source: object) -> None:
                 "normalised, which `reset_parameters` does not set. Pass a function that makes the "
                 "network."
             )
+    return source
 
 
 def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:

@@ -22,6 +22,7 @@ from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment, validation_split
 from hybridopt.compare.results import Point, Run, Trial
 from hybridopt.compare.stage_setup import (
+    experiment_of,
     stage_budgets,
     stage_networks,
     stage_optimizer,
@@ -43,6 +44,7 @@ MAX_EPOCHS = 10**9  # used if a budget does not limit epochs
 def make_run(experiment: Experiment, method: Method, seed: int) -> Run:
     """Tune and train one method with one seed; return a failed run if there is an error."""
     trials: list[Trial] = []
+    experiment = experiment_of(experiment, method)
     with torch_threads(experiment.threads), isolated(seed):  # an evaluation may draw numbers
         try:
             return _tuned_run(experiment, method, seed, trials)

@@ -27,6 +27,7 @@ from hybridopt.compare.executors import executor_settings
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
+from hybridopt.compare.stage_setup import experiment_of
 from hybridopt.compare.tuning import Tuning
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import Executor
@@ -154,22 +155,32 @@ def settings_of(
     settings: dict[str, Any] = {"seeds": list(seeds), "budget": str(experiment.budget)}
     settings |= {f"method {method.name}": method.to_dict() for method in methods}
     settings |= {"tuning": asdict(experiment.tuning), "threads": experiment.threads}
-    for seed in seeds:
-        data, network = experiment.draw(seed)
-        samples = {f"{name}.{k}": t for name, p in data.parts() for k, t in p.tensors().items()}
-        settings[f"data of seed {seed}"] = _digest(samples)
-        settings[f"starting weights of seed {seed}"] = _digest(network.state_dict())
     executor = experiment.make_executor(seeds[0])
     versions = {**made_with()["versions"], "python": platform.python_version()}
-    return {
-        **settings,
-        "network": [str(network), _options(network)],
+    settings |= {
         "loss": _options(experiment.loss),
         "executor": executor_settings(executor),
         **_executors(experiment, methods, seeds[0]),
         **{f"version of {name}": number for name, number in versions.items()},
-        "code": _code(experiment, methods, network, executor),
     }
+    code: dict[str, str] = {}
+    for of, own in _by_network(experiment, methods).items():
+        for seed in seeds:
+            data, network = own.draw(seed)
+            samples = {f"{name}.{k}": t for name, p in data.parts() for k, t in p.tensors().items()}
+            settings[f"data of seed {seed}{of}"] = _digest(samples)
+            settings[f"starting weights of seed {seed}{of}"] = _digest(network.state_dict())
+        settings[f"network{of}"] = [str(network), _options(network)]
+        code |= _code(own, methods, network, executor)
+    return {**settings, "code": code}
+
+
+def _by_network(experiment: Experiment, methods: Sequence[Method]) -> dict[str, Experiment]:
+    """Return the experiments with the network of the comparison, and of methods with their own."""
+    common = [method for method in methods if method.network is None][:1]
+    special = [method for method in methods if method.network is not None]
+    found = {"": experiment} if common else {}
+    return found | {f" of {one.name}": experiment_of(experiment, one) for one in special}
 
 
 def _executors(experiment: Experiment, methods: Sequence[Method], seed: int) -> dict[str, Any]:

@@ -51,6 +51,13 @@ class Engine(ABC):
         """
 
 
+def check_networks(experiment: Experiment, tasks: Sequence[Task], reason: str) -> None:
+    """Raise an error for a network that would lose its hooks on the way to another process."""
+    for network in (experiment.network, *(method.network for method, _ in tasks)):
+        if isinstance(network, nn.Module):
+            check_no_tensor_hooks(network, reason)
+
+
 class InProcess(Engine):
     """Engine that makes one run after the other in this process."""
 
@@ -72,8 +79,7 @@ class ProcessPools(Engine):
         count = min(self._workers, len(tasks))
         report(f"{count} processes", 0)
         waiting, busy = deque(tasks), dict[Future[Run | None], _Worker]()
-        if isinstance(experiment.network, nn.Module):
-            check_no_tensor_hooks(experiment.network, "other processes lose it (use `workers=1`)")
+        check_networks(experiment, tasks, "other processes lose it (use `workers=1`)")
         try:
             pickle.dumps(tasks)
             content = pickle.dumps((experiment, torch.get_default_dtype()))

@@ -23,6 +23,11 @@ from hybridopt.training.loop import executors_of
 from hybridopt.training.schedulers import create_schedule
 
 
+def experiment_of(experiment: Experiment, method: Method) -> Experiment:
+    """Return the experiment with the network of a method, if it has its own."""
+    return experiment if method.network is None else replace(experiment, network=method.network)
+
+
 def wrap_network(
     experiment: Experiment, network: nn.Module, stage: Stage, seed: int, source: ExecutorSource
 ) -> nn.Module:
