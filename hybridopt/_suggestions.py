@@ -84,7 +84,8 @@ ELSEWHERE = {
     "noise_model": "Noise belongs to the executor: `AerExecutor(noise_model=...)`.",
     "shots": "Shots belong to the executor: `AerExecutor(shots=...)`.",
     "shuffle": "The samples of each epoch are shuffled; `seed` sets their order.",
-    "validation_data": "A `hybridopt.Dataset` has a test part, which is evaluated in each epoch.",
+    "validation_data": "Give the data a test part, which is evaluated in each epoch: "
+    "`hybridopt.data.as_dataset((x, y), test=(x_test, y_test))`.",
     "y": "Pass inputs and targets as one pair, `(x, y)`.",
 }
 

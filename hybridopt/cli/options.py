@@ -25,7 +25,13 @@ def number(name: str, text: str, kind: type[float], expected: str) -> Any:
         raise ArgumentError(f"`{name}` must be {expected} (got {text!r}).") from None
 
 
-Data = Annotated[str, opt(f"Name of a dataset: {', '.join(dataset_names())}.")]
+Data = Annotated[
+    str,
+    opt(
+        f"Name of a dataset ({', '.join(dataset_names())}), or a CSV file with the classes or "
+        "targets in its last column."
+    ),
+]
 Network = Annotated[str, opt("`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units).")]
 OptimizerName = Annotated[str, opt(f"Name of an optimizer: {', '.join(OPTIMIZERS)}.")]
 BridgeName = Annotated[str, opt(f"Name of a bridge: {', '.join(BRIDGES)}.")]

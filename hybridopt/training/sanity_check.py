@@ -124,9 +124,11 @@ def trial_outputs(network: nn.Module, x: Inputs) -> object:
         with torch.no_grad():
             return call(trial, x)
     except SHAPE_ERRORS as error:
-        advice = "Integers are tokens for an Embedding; pass features as floats."
+        advice = (
+            "Integers are tokens for an Embedding; pass features as floats, images as `x / 255`."
+        )
         if is_real(x):
-            advice = "Check the first layer, and the batch size if it has a normalisation."
+            advice = _advice_on_shape(trial)
         normalization = _normalization(trial) if num_samples(x) == 1 else ""
         if normalization:
             advice = (
@@ -139,6 +141,18 @@ def trial_outputs(network: nn.Module, x: Inputs) -> object:
             f"`x` must fit the network {type(network).__name__} (got {shown(x)}). "
             f"{_validation.first_line(error)} {advice}"
         ) from error
+
+
+def _advice_on_shape(network: nn.Module) -> str:
+    """Return what to do about inputs that do not fit the first layer with weights."""
+    layers = (one for one in network.modules() if any(True for _ in one.parameters(recurse=False)))
+    first = next(layers, None)
+    if isinstance(first, nn.Conv2d):
+        return (
+            f"Images must have the shape (samples, {first.in_channels}, height, width): "
+            "`x[:, None]` adds one channel, `x.transpose(0, 3, 1, 2)` moves the last axis."
+        )
+    return "Check the first layer, and the batch size if it has a normalisation."
 
 
 def _normalization(network: nn.Module) -> str:
@@ -180,7 +194,8 @@ def _check_targets(outputs: Tensor, y: Tensor) -> None:
     if y.shape != outputs.shape:
         raise DataError(
             f"`y` must have the shape of the outputs, {tuple(outputs.shape)} (got "
-            f"{tuple(y.shape)}). Give the last layer one output per target column."
+            f"{tuple(y.shape)}). Give the last layer one output per target column. If these are "
+            "class labels, pass integers: `y.astype(int)`."
         )
 
 

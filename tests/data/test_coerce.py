@@ -194,3 +194,19 @@ def test_unusable_dtype_is_refused(dtype):
 def test_overflow_of_the_dtype_is_refused():
     with pytest.raises(DataError, match=r"`train\.x` .*torch\.float16"):
         as_dataset((X * 1e6, LABELS), dtype=torch.float16)
+
+
+def test_a_test_part_in_every_form():
+    x, y = torch.rand(6, 3), torch.tensor([0, 1, 0, 1, 1, 0])
+    pair = (torch.rand(4, 3), torch.tensor([2, 0, 1, 2]))
+    forms = (pair, Part(*pair), TensorDataset(*pair), as_dataset(pair))
+    for test in forms:
+        data = as_dataset((x, y), test=test)
+        assert torch.equal(data.test.x, pair[0])
+        assert (len(data.train), data.num_classes) == (6, 3)
+    with pytest.raises(ArgumentError, match="`test`"):
+        as_dataset(as_dataset((x, y), test=pair), test=pair)
+    with pytest.raises(DataError, match=r"`test`.*classification"):
+        as_dataset((x, y), test=(pair[0], torch.rand(4)))
+    with pytest.raises(DataError, match="columns"):
+        as_dataset((x, y), test=(torch.rand(4, 2), pair[1]))

@@ -1,0 +1,161 @@
+"""Samples from CSV files: columns of numbers, and one column of classes or targets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+
+from hybridopt import _validation
+from hybridopt._files import read_bytes
+from hybridopt.data.dataset import Samples, Task
+from hybridopt.errors import ArgumentError, DataError
+
+SUFFIXES = (".csv", ".tsv")
+SEPARATORS = ",;\t"
+Row = tuple[int, list[str]]  # line of the file, counted from 1, and its cells
+
+
+def is_csv(name: object) -> bool:
+    """Return whether a name is the path of a CSV file, not that of a dataset."""
+    return isinstance(name, os.PathLike) or (
+        isinstance(name, str) and name.lower().endswith(SUFFIXES)
+    )
+
+
+def read_csv(
+    path: str | os.PathLike[str], *, target: str | int = -1, task: Task | None = None
+) -> Samples:
+    """Read a CSV file with one sample per line, separated by commas, semicolons or tabs.
+
+    A first line with words instead of numbers has the names of the columns.
+
+    Args:
+        path: Path of the file, in UTF-8.
+        target: Name or position of the column with classes or targets; the last by default.
+        task: ``"classification"`` or ``"regression"``. None is a classification if all targets are
+            integers or any is a word, and otherwise a regression.
+
+    Raises:
+        ArgumentError: If no column has the name or position ``target``.
+        DataError: If the file cannot be read, lines have different numbers of cells, a feature or
+            a target of a regression is missing, not a number or infinite, or there is one class.
+    """
+    path = _validation.path("name", path)
+    if task is not None:
+        _validation.choice("task", task, get_args(Task))
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+        lines = _lines(text)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(
+            f"`name` must be a CSV file in UTF-8 that can be read (got {path}: "
+            f"{_validation.first_line(error)})"
+        ) from error
+    width = len(lines[0][1]) if lines else 0
+    if width < 2:
+        raise DataError(f"{path} must have at least two columns, one of them the target.")
+    for line, cells in lines:
+        if len(cells) != width:
+            raise DataError(f"Line {line} of {path} must have {width} cells (got {len(cells)}).")
+    header = lines[0][1] if _is_header(lines[0][1], target) else None
+    rows = lines[1:] if header else lines
+    if not rows:
+        raise DataError(f"{path} must have at least one line of data.")
+    names = header or [f"column_{number}" for number in range(width)]
+    column = _position(target, names, named=header is not None)
+    x = [_numbers(path, rows, place, names) for place in range(width) if place != column]
+    cells = [row[column] for _, row in rows]
+    if task is None:
+        is_real = all(_is_number(cell) for cell in cells) and not all(map(_is_integer, cells))
+        task = "regression" if is_real or not any(cells) else "classification"
+    features = tuple(name for place, name in enumerate(names) if place != column)
+    if task == "regression":
+        y = _numbers(path, rows, column, names)
+        return Samples(np.stack(x, axis=1), y, features)
+    labels, classes = _classes(path, rows, column, names)
+    return Samples(np.stack(x, axis=1), labels, features, classes)
+
+
+def _lines(text: str) -> list[Row]:
+    """Return all lines that are not empty, with their cells without blanks around them."""
+    first = text.lstrip().partition("\n")[0]
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    return [(line, cells) for line, cells in rows if any(cells)]
+
+
+def _is_header(cells: Sequence[str], target: str | int) -> bool:
+    if isinstance(target, str):
+        return True
+    features = [cell for place, cell in enumerate(cells) if place != target % len(cells)]
+    return any(cell and not _is_number(cell) for cell in features)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_integer(cell: str) -> bool:
+    return cell.lstrip("+-").isdecimal()
+
+
+def _position(target: str | int, names: Sequence[str], *, named: bool) -> int:
+    """Return the position of the target column."""
+    if isinstance(target, str):
+        if names.count(target) != 1:
+            raise ArgumentError(
+                f"`target` must be the name of one column: {', '.join(names)} (got {target!r})."
+            )
+        return names.index(target)
+    place = _validation.integer("target", target)
+    if not -len(names) <= place < len(names):
+        known = f": {', '.join(names)}" if named else ""
+        raise ArgumentError(f"`target` must be one of {len(names)} columns{known} (got {place}).")
+    return place % len(names)
+
+
+def _numbers(
+    path: os.PathLike[str], rows: Sequence[Row], place: int, names: Sequence[str]
+) -> np.ndarray:
+    values = np.empty(len(rows))
+    for number, (line, cells) in enumerate(rows):
+        try:
+            values[number] = float(cells[place])
+        except ValueError:
+            values[number] = math.nan
+        if not math.isfinite(values[number]):
+            raise DataError(
+                f"Line {line} of {path} must have a finite number in column {names[place]!r} (got "
+                f"{cells[place]!r}). Encode words as numbers, and fill in or drop missing values."
+            )
+    return values
+
+
+def _classes(
+    path: os.PathLike[str], rows: Sequence[Row], place: int, names: Sequence[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the labels 0, 1, ... and the classes, in the order of numbers or of the alphabet."""
+    cells = [row[place] for _, row in rows]
+    if not all(cells):
+        line = rows[cells.index("")][0]
+        raise DataError(f"Line {line} of {path} must have a class in column {names[place]!r}.")
+    whole = all(map(_is_integer, cells))
+    classes = sorted(set(cells), key=int if whole else str)
+    if len(classes) < 2:
+        raise DataError(
+            f"Column {names[place]!r} of {path} must have at least two classes (got {classes}). "
+            "Name another column as `target`."
+        )
+    number = {name: label for label, name in enumerate(classes)}
+    return np.array([number[cell] for cell in cells], dtype=np.int64), tuple(classes)
