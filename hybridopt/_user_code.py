@@ -20,6 +20,8 @@ def split_source(text: str) -> tuple[Path, str] | None:
 def call_in_file(subject: str, path: Path, function: str) -> Any:
     """Import a file, and return the result of one of its functions, called without arguments.
 
+    The folder of the file becomes the last one in which Python searches for modules.
+
     Raises:
         ArgumentError: If the file does not exist, or its code raises an error.
     """
@@ -28,6 +30,8 @@ def call_in_file(subject: str, path: Path, function: str) -> Any:
         raise ArgumentError(f"The {subject} must be in a Python file that exists (got {path}).")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # needed by dataclasses and pickle
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)
     try:
         spec.loader.exec_module(module)
         return getattr(module, function)()

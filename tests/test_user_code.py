@@ -18,3 +18,10 @@ def test_errors_of_a_function_are_shown_without_secrets(tmp_path):
     ) as caught:
         call_in_file("executor", path, "executor")
     assert "planted" not in str(caught.value)
+
+
+def test_modules_beside_the_file_are_found(tmp_path):
+    (tmp_path / "beside_user_code.py").write_text("VALUE = 5\n")
+    file = tmp_path / "main.py"
+    file.write_text("def make():\n    import beside_user_code\n    return beside_user_code.VALUE\n")
+    assert call_in_file("network", file, "make") == 5

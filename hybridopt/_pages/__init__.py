@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
@@ -28,7 +29,20 @@ def render(template: str, **content: object) -> str:
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     style = Markup(files("hybridopt._pages").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # our own file
-    return environment.from_string(template).render(style=style, **content)
+    return environment.from_string(template).render(style=style, breakable=breakable, **content)
+
+
+def breakable(name: str) -> str:
+    """Return a name as HTML in which lines may break before brackets and after signs.
+
+    Example:
+        >>> breakable("memory(merge=epoch)+adam")
+        Markup('memory<wbr>(merge=<wbr>epoch)+<wbr>adam')
+    """
+    from markupsafe import Markup, escape  # slow to import
+
+    text = re.sub(r"(?<=[+:=_-])|(?=\()", "<wbr>", str(escape(name)))
+    return Markup(text)  # noqa: S704  # escaped above
 
 
 def html_table(

@@ -33,6 +33,7 @@ from hybridopt.compare.methods import EXAMPLES, Method
 from hybridopt.compare.resampling import Experiment, NetworkSource, check_network
 from hybridopt.compare.run_store import RunStore
 from hybridopt.compare.runner import Engine, InProcess, ProcessPools, all_runs, default_workers
+from hybridopt.compare.stage_setup import experiment_of
 from hybridopt.compare.study import Study
 from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.data import as_dataset
@@ -194,7 +195,12 @@ def compare(
             check_writable(store.folder / name)
     with _random_streams_restored(experiment, chosen):
         sample, checked = check_experiment(experiment, chosen, numbers[0])
-        runs = all_runs(experiment, chosen, numbers, store, resume, engine, progress)
+        try:
+            runs = all_runs(experiment, chosen, numbers, store, resume, engine, progress)
+        except KeyboardInterrupt as error:
+            if store is not None:
+                error.add_note(f"Finished runs are in {store.folder}; the same call continues.")
+            raise
     assert sample.test is not None
     study = Study(
         data=sample.name,
@@ -209,6 +215,7 @@ def compare(
         confidence=confidence,
         reach=reach,
         details={
+            "networks": _networks(experiment, chosen),
             "stages": {method.name: _stages(method, checked[method.name]) for method in chosen},
             **_judged(experiment, chosen, checked),
             "samples": {"train": len(sample.train), "test": len(sample.test)},
@@ -244,6 +251,16 @@ def _stages(method: Method, checked: CheckedMethod) -> list[dict[str, Any]]:
             method.to_dict(), checked.budgets, checked.executors, strict=True
         )
     ]
+
+
+def _networks(experiment: Experiment, methods: Sequence[Method]) -> list[str]:
+    """Return the texts, functions or classes that made the networks."""
+    sources = [experiment_of(experiment, method).network for method in methods]
+    names = [
+        one if isinstance(one, str) else getattr(one, "__name__", type(one).__name__)
+        for one in sources
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _judged(

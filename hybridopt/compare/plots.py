@@ -14,6 +14,8 @@ from hybridopt.compare.statistics import band, percent
 
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
 WIDE = 30  # an axis with a larger ratio of its ends is logarithmic
+FLAT = 5  # losses with a smaller ratio are on a linear axis, whose ticks are simpler
+WIDTHS = 3.4, 1.4  # of the first and the last line in points, so that equal curves are seen
 LABEL, LEGEND = 28, 40  # letters per line of a name
 
 
@@ -32,7 +34,10 @@ def curves_figure(results: Results, *, window: bool = False) -> tuple[Figure, An
     for kind, (upper, lower), first in zip(kinds, grid.T, (True, False, False), strict=False):
         _draw(upper, results, kind, "test_metric", f"test {results.label}" if first else "")
         _draw(lower, results, kind, "train_loss", "training loss" if first else "")
-        lower.set_yscale("log")
+        losses = [point.train_loss for run in results.runs for point in run.curve]
+        known = [loss for loss in losses if loss is not None]
+        if known and max(known) > FLAT * min(known) > 0:
+            lower.set_yscale("log")
     legend(figure, *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure, grid
 
@@ -83,7 +88,8 @@ def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> No
             continue
         x, mean, low, high = band(curves)
         style = "-" if number < len(COLORS) else "--"
-        axes.plot(x, mean, color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
+        width = np.interp(number, (0, max(1, len(results.methods) - 1)), WIDTHS)
+        axes.plot(x, mean, color=color, lw=width, ls=style, label=_shown(method, LEGEND))
         axes.fill_between(x, low, high, color=color, alpha=0.12, lw=0)
     axes.set_xlabel(AXES[kind])
     axes.set_ylabel(label)

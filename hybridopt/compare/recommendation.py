@@ -28,7 +28,7 @@ class Recommendation:
     Attributes:
         method: Name of the method; None if the result is undecided or no method is good enough.
         reason: Explanation with the intervals.
-        decided: False if the difference to another method is noise.
+        decided: False if the difference to another method is not significant.
         candidates: Methods without significant differences, best mean first.
         interval: Interval of the difference to the closest other method, if there is one.
         sources: References of the rules; empty for recommendations from runs.
@@ -82,8 +82,9 @@ def _most_accurate(
     fastest = min(seconds, key=lambda method: seconds[method])
     return Recommendation(
         None,
-        f"{best} has the best {text}, but the difference to {listed(near)} is noise: for {first} "
-        f"it is {lead} ({level}). More seeds give narrower intervals. Of these methods, {fastest} "
+        f"{best} has the best {text}, but the seeds show no significant difference to "
+        f"{listed(near)}: for {first} it is {lead} ({level}). More seeds give narrower intervals. "
+        f"Of these methods, {fastest} "
         f"trains fastest ({seconds[fastest]:.3g} s).",
         decided=False,
         candidates=(best, *near),
@@ -150,8 +151,8 @@ class _Cheapest:
         other = (near or others)[0]
         ratio = _ratio(ratios[other], best, other)
         if near:
-            text = f"{best} takes the fewest {unit}, {_amount(costs[best])}, but the difference to"
-            text = f"{text} {listed(near)} is noise"
+            text = f"{best} takes the fewest {unit}, {_amount(costs[best])}, but the seeds show no"
+            text = f"{text} significant difference to {listed(near)}"
         else:
             text = f"{text}; {other} is next with {_amount(costs[other])}"
         return Recommendation(

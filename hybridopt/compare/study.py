@@ -63,7 +63,7 @@ class Study(Results):
             goal: ``"accuracy"`` for the best test metric, ``"time"`` for the shortest training, or
                 ``"shots"`` for the fewest shots among the methods with shots. Time and shots
                 compare methods that reach ``at_least``; without it, methods whose difference to
-                the best one is noise.
+                the best one is not significant.
             at_least: Test metric that each seed must reach; time and shots are those until then.
                 For ``"accuracy"``, the mean must reach it.
 
@@ -210,6 +210,7 @@ def _rates(study: Study) -> list[dict[str, Any]]:
         chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in study.runs_of(method)]
         trials = [trial for run in study.runs if run.method == method for trial in run.trials]
         lost = sum(trial.metric is None for trial in trials)
-        row = {"method": method, "chosen": " · ".join(chosen), "tried": len(trials), "lost": lost}
+        tried = f"{len(trials)} ({lost} failed)" if lost else str(len(trials))
+        row = {"method": method, "chosen": " · ".join(chosen), "tried": tried}
         rows.append({**row, "budgets": [stage["budget"] for stage in stages.get(method, ())]})
     return rows

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,17 @@ from hybridopt.compare.results import Results, Summary
 from hybridopt.compare.statistics import percent
 
 NOT_KNOWN = "-"
+LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+}
+_MINUS = re.compile(r"(?<!\w)-(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,13 @@ class Table:
         lines = (self.header, marks, *self.rows)
         escaped = ((cell.replace("|", "\\|") for cell in line) for line in lines)
         return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+
+    def to_latex(self) -> str:
+        """Return a ``tabular`` of LaTeX with the rules of the package booktabs."""
+        head, *body = (" & ".join(map(_latex, line)) + r" \\" for line in (self.header, *self.rows))
+        columns = "l" + "r" * (len(self.header) - 1)
+        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | Path:
         """Return or write the table as comma-separated values.
@@ -75,6 +94,12 @@ class Table:
 
     def _repr_html_(self) -> str:
         return html_table(self.header, self.rows, self.notes)
+
+
+def _latex(cell: str) -> str:
+    """Return a cell with escaped letters, and minus signs before numbers."""
+    parts = _MINUS.split(cell)
+    return "$-$".join("".join(LATEX.get(letter, letter) for letter in part) for part in parts)
 
 
 def study_table(results: Results, reach: float | None = None) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -298,12 +299,21 @@ def _drawn(values: list[float | None]) -> list[float]:
 
 def _axes(ax: Any) -> list[Any]:
     """Return one axes, or a pair of them, as a list."""
+    if isinstance(ax, str | os.PathLike):
+        raise _no_axes(ax)
     given = [ax] if hasattr(ax, "plot") else list(_validation.items("ax", ax))
     if not all(hasattr(one, "transAxes") for one in given):
-        raise ArgumentTypeError(f"`ax` must be matplotlib axes (got {ax!r}). Use `plt.subplots()`.")
+        raise _no_axes(ax)
     if not 1 <= len(given) <= MOST_AXES:
         raise ArgumentError(
             f"`ax` must be one axes, or two for loss and metric (got {len(given)}). Index "
             "the array of `plt.subplots()`."
         )
     return given
+
+
+def _no_axes(ax: object) -> ArgumentTypeError:
+    return ArgumentTypeError(
+        f"`ax` must be matplotlib axes (got {ax!r}). Use `plt.subplots()`; "
+        "`plt.savefig(path)` writes the picture."
+    )

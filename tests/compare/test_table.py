@@ -59,3 +59,20 @@ def test_steps_to_a_metric():
         study.table(reach="high")
     with pytest.raises(UnknownNameError, match="'c'"):
         study.summary("c")
+
+
+def test_latex():
+    table = Table(
+        ("method", "test accuracy", "minus adam_1"),
+        (("a & b > c:100%", "0.91 ± 0.02", "-0.008 [-0.086, +0.069]"), ("seed-3", "-", "{1}^2~")),
+    )
+    assert table.to_latex().splitlines() == [
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r"method & test accuracy & minus adam\_1 \\",
+        r"\midrule",
+        r"a \& b $>$ c:100\% & 0.91 $\pm$ 0.02 & $-$0.008 [$-$0.086, +0.069] \\",
+        r"seed-3 & - & \{1\}\textasciicircum{}2\textasciitilde{} \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
