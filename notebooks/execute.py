@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -31,8 +32,9 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 def main() -> None:
     """Execute the lessons named on the command line, by default all of them."""
-    names = sys.argv[1:]
-    for path in [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lessons", nargs="*", type=Path, help="notebooks; all lessons by default")
+    for path in parser.parse_args().lessons or sorted(FOLDER.glob("*.ipynb")):
         began = time.perf_counter()
         nbformat.write(execute(path), path)
         sys.stdout.write(f"{path.name}: {time.perf_counter() - began:.0f} s\n")

@@ -203,7 +203,7 @@ def circuit_figure(circuit: QuantumCircuit) -> Figure:
     head = circuit.copy_empty_like()
     for instruction in circuit.data[:SHOWN_INSTRUCTIONS]:
         head.append(instruction)
-    style = {"fontsize": 10, "subfontsize": 7}
+    style = {"fontsize": 14, "subfontsize": 11}
     figure: Figure = head.draw("mpl", fold=-1, scale=0.6, idle_wires=True, style=style)
     return figure
 

@@ -11,7 +11,7 @@ from hybridopt.cli.entry import COMMANDS
 from tests.docs.code_blocks import ROOT
 
 LESSONS = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
-PICTURES = {path.name for path in (ROOT / "examples" / "pictures").iterdir()}
+PICTURES = {path.name for path in (ROOT / "examples" / "pictures").glob("*.png")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
