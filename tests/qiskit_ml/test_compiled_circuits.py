@@ -70,6 +70,7 @@ def test_cache_of_readouts_is_limited(monkeypatch):
 
 @pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
 def test_training_steps_leave_no_objects(rule):
+    gc.freeze()  # a collection then looks at new objects only
     example = feature_map_and_ansatz()
     gradient, estimator = AerEstimatorGradient(gradient=rule), AerEstimator()
     generator = np.random.default_rng(0)

@@ -39,6 +39,12 @@ def _killed_and_resumed(folder: Path, sampler: str, place: int) -> tuple[Outcome
     return outcome, [str(one.message) for one in caught]
 
 
+@pytest.fixture(autouse=True)
+def only_new_garbage():
+    """Let `gc.collect` look at the objects of this test only, not for a second at all others."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     return {
