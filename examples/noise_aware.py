@@ -43,7 +43,7 @@ class Plan:
     test: int = 140
 
 
-QUICK = Plan(epochs=(4,), seeds=2, depth=1, train=20, test=20)
+QUICK = Plan(epochs=(4,), seeds=2, depth=1, train=10, test=10)
 
 
 @dataclass(frozen=True)

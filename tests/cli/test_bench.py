@@ -15,6 +15,8 @@ from hybridopt.cli import app
 from hybridopt.cli.bench import split
 from hybridopt.errors import ArgumentError
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments, width="200"):
     return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": width})

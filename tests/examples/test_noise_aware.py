@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from qiskit.providers.fake_provider import GenericBackendV2
 
 
@@ -25,6 +26,7 @@ def test_the_points_are_those_of_the_function(example):
     assert ((x[:, 0] * 2).sin() * x[:, 1].cos() - y[:, 0]).abs().max() < 1e-6
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_table_rows_and_picture(example, quick_run, monkeypatch):
     pictures = []
     picture = example.picture

@@ -37,6 +37,7 @@ def test_each_reading_runs_the_circuit_again(example):
     assert correct == pytest.approx(round(correct))
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_table_rows_and_picture(example, quick_run):
     rows, _ = quick_run("--workers", "1", "--seeds", "1")
     methods = ["memory", example.READ_ONLY, "twin", "classical"]

@@ -49,6 +49,7 @@ def test_the_rate_is_chosen_on_other_data(example, monkeypatch):
     assert sorted(seen) == [(lr, seed) for lr in example.RATES for seed in (1000, 1001)]
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_table_rows_and_picture(example, quick_run):
     found, table = quick_run("--seeds", "1")
     rows = {row["method"]: row for row in found}

@@ -66,6 +66,7 @@ def gradients(module: nn.Module, outputs: Tensor) -> list[Tensor]:
     return [p.grad for p in module.parameters() if p.grad is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "backend"),
     [("adjoint", "aot_eager"), ("mesh in series", "aot_eager"), *((c, "eager") for c in CASES)],

@@ -57,6 +57,7 @@ def solve(one, problem):
 
 
 @pytest.mark.parametrize("one", EXACT, ids=label)
+@pytest.mark.slow
 def test_gates_of_every_kind(one):
     need(one)
     problem = mixed()
