@@ -12,7 +12,7 @@ from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import ParamsT
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, HybridOptError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
 from hybridopt.optim.newton import Newton, check_params
 
 
@@ -90,6 +90,12 @@ def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
         >>> spec_of(torch.optim.Adam([torch.zeros(2)])).name
         'adam'
     """
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        name = optimizer.__name__
+        raise ArgumentTypeError(
+            f"The optimizer must be a name or an instance (got the class {name}). Pass "
+            f"`{name}(network.parameters(), lr=...)`."
+        )
     if not isinstance(optimizer, Optimizer):
         return OPTIMIZERS[_validation.choice("optimizer", optimizer, OPTIMIZERS)]
     specs = (spec for name, spec in OPTIMIZERS.items() if name != "gd")

@@ -192,7 +192,7 @@ def test_all_forms_of_params(shape):
     ("optimizer", "arguments", "error", "message"),
     [
         ("adm", {}, UnknownNameError, "'adm'.*'adam'"),
-        (torch.optim.Adam, {}, ArgumentTypeError, "optimizer"),
+        (torch.optim.Adam, {}, ArgumentTypeError, r"instance .*Adam\(network"),
         (3, {}, ArgumentTypeError, "optimizer.* 3"),
         ("sgd", {"momentun": 0.9}, UnknownNameError, "'sgd'.*'momentum'"),
         ("newton", {"lr": 0.0}, ArgumentError, "`lr`.* 0"),
