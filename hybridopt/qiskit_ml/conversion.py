@@ -110,7 +110,9 @@ def from_qnn(
         return CircuitLayer(circuit, *parameters, observables, **options)
     if isinstance(qnn, SamplerQNN):
         return _from_sampler(qnn, options)
-    hint = " Pass its `neural_network`." if hasattr(qnn, "neural_network") else ""
+    hint = ""
+    if hasattr(qnn, "neural_network"):  # a VQC, or another model
+        hint = " Pass its `neural_network`; after a fit, its weights with `initial=model.weights`."
     raise ArgumentTypeError(
         "`qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
         f"qiskit-machine-learning (got {type(qnn).__name__}).{hint}"
