@@ -37,12 +37,13 @@ def items(name: str, value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def path(name: str, value: object, suffix: str | None = None) -> Path:
-    """Return a path, ``~`` expanded, that ends in ``suffix`` if one is given."""
+def path(name: str, value: object, *suffixes: str) -> Path:
+    """Return a path, ``~`` expanded, that ends in one of the ``suffixes`` if some are given."""
     given = instance(name, value, str | os.PathLike, "a path")
     target = Path(os.fsdecode(given)).expanduser()
-    if suffix is not None and target.suffix != suffix:
-        raise ArgumentError(f"`{name}` must end in {suffix} (got {str(target)!r}).")
+    if suffixes and target.suffix not in suffixes:
+        ends = " or ".join(suffixes)
+        raise ArgumentError(f"`{name}` must end in {ends} (got {str(target)!r}).")
     return target
 
 
