@@ -121,10 +121,10 @@ def test_models_without_errors_and_with_one_on_a_qubit_in_use_run():
 
 def test_circuits_are_written_in_the_gates_of_a_noise_model_and_not_optimized():
     circuit = three_qubits()
-    circuit.sx(0)
-    circuit.sx(0)  # a transpiler would merge them
+    circuit.cx(1, 2)
+    circuit.cx(1, 2)  # a transpiler would remove them
     model = NoiseModel(["rz", "sx", "cx"])
-    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 1), "sx")
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
     layer = layer_of(circuit, noise_model=model)
     state = QuantumCircuit(3)
     state.compose(circuit.assign_parameters([0.4]), inplace=True)
