@@ -67,6 +67,16 @@ def _place(name: str, module: nn.Module) -> str:
     return f"layer `{name}` ({type(module).__name__})" if name else type(module).__name__
 
 
+def given_input(x: Tensor | None, width: int) -> Tensor:
+    """Return the input of a module; raise ArgumentTypeError if it is missing."""
+    if x is None:
+        raise ArgumentTypeError(
+            f"The input must be a tensor of shape (n, {width}) for n samples (got none). Pass "
+            f"{'samples' if width else 'torch.zeros(n, 0), without input parameters'}."
+        )
+    return x
+
+
 def check_samples(x: object, width: int, owner: str, column: str) -> None:
     """Check for a dense batch of rows of ``width`` real numbers, one per ``column``."""
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:

@@ -29,6 +29,8 @@ FOREIGN = {
     "confidence": "alpha confidence_level level",
     "control": "base baseline reference",
     "data": "data_loader datamodule dataset loader train_data train_dataloader x xs",
+    "default_precision": "precision",
+    "default_shots": "shots",
     "device": "accelerator cuda gpu gpus use_gpu",
     "epochs": "epoch iterations max_epochs max_iter maxiter n_epochs nb_epoch num_epochs",
     "executor": "backend dev estimator quantum_instance sampler simulator",
@@ -139,10 +141,10 @@ def explain_arguments(function: Callable[P, R]) -> Callable[P, R]:
     places = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
     names = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
     is_method = function.__qualname__.endswith(".__init__")
-    owner = function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        owner = type(args[0]).__name__ if is_method else function.__qualname__
         extra = len(args) - len(places) - is_method
         if extra > 0:
             pair = f" {ELSEWHERE['y']}" if places[-1] == "data" else ""

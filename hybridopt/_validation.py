@@ -23,11 +23,11 @@ _UNITS |= {unit.lower(): 1024**power for power, unit in enumerate(_UNIT_NAMES[5:
 _MEMORY = re.compile(r"(\d+\.?\d*|\.\d+)\s*(b|[kmgt]i?b)", re.IGNORECASE | re.ASCII)
 
 
-def instance(name: str, value: object, kind: Any, expected: str) -> Any:
+def instance(name: str, value: object, kind: Any, expected: str, remedy: str = "") -> Any:
     """Return ``value`` if it is an instance of ``kind``; the message calls it ``expected``."""
     if isinstance(value, kind):
         return value
-    raise _wrong_type(name, value, expected)
+    raise _wrong_type(name, value, expected, remedy)
 
 
 def items(name: str, value: object) -> tuple[Any, ...]:
@@ -37,12 +37,13 @@ def items(name: str, value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def path(name: str, value: object, suffix: str | None = None) -> Path:
-    """Return a path, ``~`` expanded, that ends in ``suffix`` if one is given."""
+def path(name: str, value: object, *suffixes: str) -> Path:
+    """Return a path, ``~`` expanded, that ends in one of the ``suffixes`` if some are given."""
     given = instance(name, value, str | os.PathLike, "a path")
     target = Path(os.fsdecode(given)).expanduser()
-    if suffix is not None and target.suffix != suffix:
-        raise ArgumentError(f"`{name}` must end in {suffix} (got {str(target)!r}).")
+    if suffixes and target.suffix not in suffixes:
+        ends = " or ".join(suffixes)
+        raise ArgumentError(f"`{name}` must end in {ends} (got {str(target)!r}).")
     return target
 
 
@@ -161,9 +162,11 @@ def first_line(error: Exception) -> str:
     return f"{lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."
 
 
-def _wrong_type(name: str, value: object, expected: str) -> ArgumentTypeError:
-    remedy = f" Create an instance: {value.__name__}(...)." if isinstance(value, type) else ""
-    return ArgumentTypeError(f"`{name}` must be {expected} (got {_shown(value)}).{remedy}")
+def _wrong_type(name: str, value: object, expected: str, remedy: str = "") -> ArgumentTypeError:
+    if isinstance(value, type):
+        remedy = f"Create an instance: {value.__name__}(...)."
+    hint = f" {remedy}" if remedy else ""
+    return ArgumentTypeError(f"`{name}` must be {expected} (got {_shown(value)}).{hint}")
 
 
 def _shown(value: object) -> str:

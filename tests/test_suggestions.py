@@ -20,6 +20,7 @@ from hybridopt.errors import (
     UnknownArgumentError,
     UnknownNameError,
 )
+from hybridopt.qiskit_ml import AerEstimator, AerSampler, AerSamplerGradient
 
 pytestmark = pytest.mark.wrong_types
 CALLS = {
@@ -27,6 +28,9 @@ CALLS = {
     "compare": lambda **given: ho.compare("mlp:4-3", "unused", methods=["adam"], **given),
     "CircuitLayer": lambda **given: ho.CircuitLayer(None, **given),
     "AerExecutor": ho.AerExecutor,
+    "AerSampler": AerSampler,
+    "AerEstimator": AerEstimator,
+    "AerSamplerGradient": AerSamplerGradient,
     "to_quantum": lambda **given: ho.to_quantum(torch.nn.Linear(4, 3), **given),
 }
 
@@ -59,6 +63,11 @@ CALLS = {
         ("CircuitLayer", "input_gradients", "always computed"),
         ("AerExecutor", "n_shots", "shots"), ("AerExecutor", "noise", "noise_model"),
         ("AerExecutor", "seed_simulator", "seed"), ("AerExecutor", "initial_layout", "layout"),
+        ("AerSampler", "shots", "default_shots"), ("AerSampler", "backend", "executor"),
+        ("AerSampler", "noise_model", r"AerExecutor\(noise_model=\.\.\.\)"),
+        ("AerEstimator", "precision", "default_precision"),
+        ("AerEstimator", "shots", r"AerExecutor\(shots=\.\.\.\)"),
+        ("AerSamplerGradient", "sampler", "executor"),
         ("to_quantum", "num_angle", "num_angles"), ("to_quantum", "shots", r"AerExecutor\(shots"),
     ],
 )  # fmt: skip

@@ -23,7 +23,8 @@ from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
 from hybridopt.circuits.qpy_file import MAGIC, num_circuits, read_qpy
 from hybridopt.errors import UnknownNameError
 
-SUFFIX = ".qasm"
+SUFFIX, QPY_SUFFIX = ".qasm", ".qpy"
+OBSERVABLES = "hybridopt.observables"  # lines in the metadata of QPY files
 LARGEST_FILE = 64 << 20  # bytes; two million gates
 TRAINABLE = ("angles",)
 
@@ -80,7 +81,8 @@ def load_circuit(
     Final measurements are removed. Comment lines such as ``// observable: 0.5 * ZII - XXI`` give
     the observables (the rightmost letter is qubit 0), ``// observables: probabilities`` the
     probabilities of all outcomes. Without such a line, <Z> of each measured qubit is read, in the
-    order of the classical bits; without measurements, <Z> of every qubit, qubit 0 first.
+    order of the classical bits; without measurements, <Z> of every qubit, qubit 0 first. QPY files
+    of `save_circuit` contain their observables, too.
 
     Classical code of OpenQASM 3 is executed when the file is read, as long as it depends neither
     on inputs nor on measurements: constants, loops, ``if``, subroutines, arrays.
@@ -116,6 +118,7 @@ def load_circuit(
         _validation.choice("`train`", train, TRAINABLE)
     file = circuit_text(name_or_path)
     parameters: Sequence[Parameter]
+    lines = file.text
     if not file.data.startswith(MAGIC):
         text = SourceText(file.text, file.source, file.folder)
         circuit, parameters, measured, notes = read_openqasm(text, trainable_angles=bool(train))
@@ -123,9 +126,11 @@ def load_circuit(
         loaded = _from_qpy(file)
         circuit, measured = strip_measurements(loaded, file.source)
         parameters, notes = list(loaded.parameters), []
+        stored = (loaded.metadata or {}).get(OBSERVABLES, [])
+        lines = "\n".join(map(str, stored if isinstance(stored, list) else [stored]))
     circuit.name = file.name
     chosen, trained = split_parameters(parameters, inputs, weights, file.source)
-    observables = read_observables(file.text, file.source, circuit.num_qubits)
+    observables = read_observables(lines, file.source, circuit.num_qubits)
     if observables == ():
         observables = z_observables(circuit, circuit.qubits if measured is None else measured)
     initial = None

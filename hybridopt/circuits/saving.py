@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -9,23 +10,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from qiskit import QuantumCircuit, QuantumRegister, qasm3
+from qiskit import QuantumCircuit, QuantumRegister, qasm3, qpy
 from qiskit.circuit import Instruction, Parameter
 from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
+from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt import _validation
-from hybridopt._files import check_writable, write_text
+from hybridopt._files import check_writable, write_bytes
 from hybridopt.circuits.errors import CircuitError
-from hybridopt.circuits.loading import SUFFIX
+from hybridopt.circuits.loading import OBSERVABLES, QPY_SUFFIX, SUFFIX
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.observable_lines import observable_lines
 from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
+from hybridopt.circuits.qpy_file import read_qpy
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")
 WIDEST_COMPARED = 8  # qubits; a unitary of 2^16 entries
+
+
+class _Read(NamedTuple):
+    """Content of a file, with the circuit and the parameters that are read from it."""
+
+    content: bytes
+    circuit: QuantumCircuit
+    parameters: Sequence[Parameter]
 
 
 class _Renamed(NamedTuple):
@@ -43,14 +54,16 @@ def save_circuit(
     weight_parameters: Sequence[Parameter] = (),
     observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | None = None,
 ) -> Path:
-    """Write the arguments of a `CircuitLayer` as an OpenQASM 3 file that `load_circuit` reads.
+    """Write the arguments of a `CircuitLayer` as a file that `load_circuit` reads.
 
-    In the file the parameters are x0, x1, ... and w0, w1, ... in the given order. Gates without a
-    class in Qiskit are decomposed. The global phase, which cannot be observed, is left out. Before
-    the text is written, it is read again; up to 8 qubits, the two unitaries are compared.
+    In the file the parameters are x0, x1, ... and w0, w1, ... in the given order: a weight
+    ``th[0]`` becomes w0. Gates without a class in Qiskit are decomposed. The global phase, which
+    cannot be observed, is left out. Before the file is written, its content is read again; up to 8
+    qubits, the two unitaries are compared.
 
     Args:
-        path: Path of the file, with the ending ``.qasm``.
+        path: Path of the file, with the ending ``.qasm`` for OpenQASM 3 or ``.qpy`` for QPY, whose
+            metadata then contain the observables.
         circuit: Circuit that a `CircuitLayer` takes.
         input_parameters: Parameters that differ from sample to sample.
         weight_parameters: Trained parameters.
@@ -61,7 +74,7 @@ def save_circuit(
 
     Raises:
         CircuitError: If the circuit cannot be differentiated, the parameters are not its own, or
-            it has no OpenQASM 3 form.
+            it has no form in the file. QPY contains only parameters that occur in the circuit.
         ArgumentError: If the path has another ending, or an observable is not Hermitian or acts on
             another number of qubits.
         OutputError: If the file cannot be written; no part of it is left.
@@ -79,29 +92,52 @@ def save_circuit(
         ...     load_circuit(path).weight_parameters
         (Parameter(w0),)
     """
-    target = _validation.path("path", path, SUFFIX)
+    target = _validation.path("path", path, SUFFIX, QPY_SUFFIX)
     _validation.instance("circuit", circuit, QuantumCircuit, "a qiskit.QuantumCircuit")
     inputs, weights = tuple(input_parameters), tuple(weight_parameters)
     if lower(circuit, inputs, weights).amplitudes is not None:
-        raise CircuitError("OpenQASM 3 has no form for amplitudes as inputs. Use `hybridopt.save`.")
+        raise CircuitError("The file has no form for amplitudes as inputs. Use `hybridopt.save`.")
     lines = observable_lines(observables, circuit.num_qubits)
     check_writable(target)
     program = _as_in_the_file(circuit, inputs, weights)
-    try:
-        text = _text(program, lines)
-        read = read_openqasm(SourceText(text, "the text"))
-    except (qasm3.QASM3ExporterError, CircuitError) as error:
-        raise CircuitError(f"The circuit has no OpenQASM 3 form: {error}") from error
+    read = (_as_qpy if target.suffix == QPY_SUFFIX else _as_openqasm)(program, lines)
     named = {parameter.name: parameter for parameter in read.parameters}
     parts = ([named[p.name] for p in part] for part in (program.inputs, program.weights))
     again = _Renamed(read.circuit, *parts)
     wide = circuit.num_qubits > WIDEST_COMPARED
     if not (wide or _operator(again).equiv(_operator(program))):  # up to a global phase
         raise CircuitError(
-            "Qiskit's OpenQASM 3 exporter writes another circuit. Decompose composite gates "
+            "Qiskit's exporter writes another circuit. Decompose composite gates "
             "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, before you save."
         )
-    return write_text(target, text)
+    return write_bytes(target, read.content)
+
+
+def _as_openqasm(program: _Renamed, lines: Sequence[str]) -> _Read:
+    try:
+        text = _text(program, lines)
+        read = read_openqasm(SourceText(text, "the text"))
+    except (qasm3.QASM3ExporterError, CircuitError) as error:
+        raise CircuitError(f"The circuit has no OpenQASM 3 form: {error}") from error
+    return _Read(text.encode("utf-8"), read.circuit, read.parameters)
+
+
+def _as_qpy(program: _Renamed, lines: Sequence[str]) -> _Read:
+    used = program.circuit.parameters
+    unused = [p.name for p in (*program.inputs, *program.weights) if p not in used]
+    if unused:
+        raise CircuitError(
+            f"`path` must end in {SUFFIX} for a circuit with unused parameters, which QPY does not "
+            f"contain (here {', '.join(unused)})."
+        )
+    program.circuit.metadata = {OBSERVABLES: lines}
+    stream = io.BytesIO()
+    try:
+        qpy.dump(program.circuit, stream)
+        read = read_qpy(stream.getvalue())
+    except (QiskitError, ValueError) as error:
+        raise CircuitError(f"The circuit has no QPY form: {error}") from error
+    return _Read(stream.getvalue(), read, list(read.parameters))
 
 
 def _as_in_the_file(

@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from jaxtyping import Float64
+from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2
+from qiskit.providers import BackendV2
+from qiskit_aer.noise import NoiseModel
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
@@ -163,6 +166,14 @@ class StateExecutor(Executor):
 
 
 def check_executor(executor: object) -> Executor:
-    """Return the executor; raise ArgumentTypeError if it is not one."""
+    """Return the executor; raise ArgumentTypeError if it is not one, with the way to one."""
+    remedies = {
+        NoiseModel: "Use AerExecutor(noise_model=...).",
+        BackendV2: "Use AerExecutor(noise_model=...) for its noise, or wrap a sampler: "
+        "PrimitiveExecutor(BackendSamplerV2(backend=...)).",
+        BaseSamplerV2: "Wrap it: PrimitiveExecutor(...).",
+        BaseEstimatorV2: "Wrap it: PrimitiveExecutor(...).",
+    }
+    remedy = next((text for kind, text in remedies.items() if isinstance(executor, kind)), "")
     known = "an executor such as AerExecutor()"
-    return cast(Executor, _validation.instance("executor", executor, Executor, known))
+    return cast(Executor, _validation.instance("executor", executor, Executor, known, remedy))

@@ -99,11 +99,12 @@ class Noise:
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
-        """Raise UnsupportedError for too many qubits, and for gate errors without effect."""
+        """Raise UnsupportedError for too many qubits, and for errors without effect."""
         if program.device_qubits is None:
             self._check_width(program.num_qubits)
             if self.device is not None:  # circuits are rewritten in its gates
                 return
+        self._check_qubits(program.device_qubits or range(program.num_qubits))
         noisy = self._gates if self.model is None else frozenset(self.model.noise_instructions)
         without_effect = noisy & program.rewritten | (noisy & program.fixed_names) - known
         if without_effect:
@@ -111,6 +112,20 @@ class Noise:
                 f"The errors of `{min(without_effect)}` in the noise model have no effect, because "
                 "the circuit has no gate of this name. Write the circuit in gates such as "
                 "rx, ry, rz, rxx, ryy, rzz, rzx, p and cx, and add errors to these gates."
+            )
+
+    def _check_qubits(self, qubits: Iterable[int]) -> None:
+        """Raise UnsupportedError if all errors are on other qubits; a model may have no errors."""
+        model, used = self.model, set(qubits)
+        if model is None or model._default_quantum_errors or model._default_readout_error:
+            return
+        local = [where for errors in model._local_quantum_errors.values() for where in errors]
+        noisy = {qubit for where in [*local, *model._local_readout_errors] for qubit in where}
+        if noisy and not noisy & used and not model._custom_noise_passes:
+            raise UnsupportedError(
+                "The noise model must have errors on qubits of the circuit, "
+                f"{_listed(used)} (got errors on {_listed(noisy)} only). Add errors to these "
+                "qubits, or to all: `add_all_qubit_quantum_error`."
             )
 
     def check_couplings(self, circuit: QuantumCircuit) -> None:
@@ -156,6 +171,13 @@ class Noise:
                 f"`layout` of the executor must name {num_qubits} device qubits, one per qubit of "
                 f"the circuit (got {len(layout)})."
             )
+
+
+def _listed(qubits: Iterable[int]) -> str:
+    """Return the first six of some qubits in words."""
+    first, *more = sorted(qubits)
+    others = f" and {len(more) - 5} more" if len(more) > 5 else ""
+    return ", ".join(map(str, [first, *more[:5]])) + others
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:

@@ -30,9 +30,13 @@ class PlacementOptions:
 def placement_options(
     device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
 ) -> PlacementOptions:
-    """Return checked options; raise ArgumentError for a layout without a device."""
+    """Return checked options; raise ArgumentError for those of a device if there is none."""
     level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
+    if device is None:
+        usual = PlacementOptions()
+        _only_with_a_device("optimization_level", level, usual.optimization_level)
+        _only_with_a_device("seed_transpiler", seed, usual.seed_transpiler)
     if layout is None:
         return PlacementOptions(None, level, seed)
     if device is None:
@@ -50,6 +54,15 @@ def placement_options(
             f"`layout` must name at least one device qubit, each once (got {layout})."
         )
     return PlacementOptions(qubits, level, seed)
+
+
+def _only_with_a_device(name: str, value: int, usual: int) -> None:
+    if value != usual:
+        raise ArgumentError(
+            f"`{name}` must be {usual} if `noise_model` is not a device (got {value}). Give the "
+            f"device, as in AerExecutor(noise_model=backend, {name}={value}), or transpile the "
+            "circuit first: a transpiled circuit runs unchanged."
+        )
 
 
 def check_width(num_qubits: int, device: BackendV2 | None, name: str) -> None:

@@ -17,7 +17,7 @@ from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from torch import Tensor, nn
 
 from hybridopt import _suggestions, _validation
-from hybridopt._modules import check_samples
+from hybridopt._modules import check_samples, given_input
 from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.counts import count_gates
@@ -44,7 +44,7 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.output_errors import HasOutputErrors, explain_errors
 from hybridopt.nn.parameter_map import AngleMap
-from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow, without_repeats
 
 Observable: TypeAlias = SparsePauliOp | SparseObservable | Operator | Pauli | str
 
@@ -180,11 +180,11 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         return self._compiled().readout
 
     @outside_graphs
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | None = None) -> Tensor:
         """Return the outputs of every sample.
 
         Args:
-            x: Samples, shape ``(..., I)``, real floating point.
+            x: Samples, shape ``(..., I)``, real floating point. It must be given, also for I = 0.
 
         Returns:
             Outputs, shape ``(..., K)``, in the dtype of x.
@@ -193,7 +193,7 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
             ArgumentError: If x has another width, or an angle is NaN or infinite.
             ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
-        x = self._filled(x)
+        x = self._filled(given_input(x, self.in_features))
         check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
         weight: Tensor = self.weight
         _check_weights("weight", weight, len(self.weight_parameters))
@@ -224,13 +224,13 @@ class CircuitLayer(nn.Module, RunsCircuits, HasOutputErrors):
         lines += explain_placement(self._compiled().physical, program)
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         for kind, samples, tables in (
-            ("angles shared by samples", batch_size, of_shared),
-            ("angles per sample, if required", batch_size * of_rows, min(1, of_rows)),
+            ("angles shared by all samples", batch_size, of_shared),
+            ("angles that depend on inputs, if required", batch_size * of_rows, min(1, of_rows)),
         ):
             if self.gradient == ParameterShift() and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
         lines.append(f"Rule {self.gradient.explain_for(self._evaluation())}.")
-        return "\n".join(lines + explain_errors(self._errors.seen))
+        return "\n".join(without_repeats(lines) + explain_errors(self._errors.seen))
 
     @property
     def standard_errors(self) -> Float64[Tensor, "samples K"] | None:

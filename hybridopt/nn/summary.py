@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ COLUMNS = 100
 ROOT = "(itself)"  # name of a network that is a single layer
 HEADER = ("layer", "kind", "qubits", "angles", "trainable", "settings", "shots", "depth", "2-qubit")
 UNKNOWN = "?"
+SETTING = "A setting is one circuit with all its angles, measured in one basis."
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,20 @@ class SummaryRow:
 SummaryParts = tuple[str, list[SummaryRow], Sequence[str]]  # title, rows and notes
 
 
+def without_repeats(lines: Sequence[str]) -> list[str]:
+    """Return the lines of a plan without sentences of earlier lines, and the word setting defined.
+
+    The definition comes before the last line.
+    """
+    seen: set[str] = set()
+    kept = []
+    for line in lines:
+        sentences = [one for one in re.split(r"(?<=\.) (?=[A-Z])", line) if one not in seen]
+        seen.update(sentences)
+        kept.append(" ".join(sentences))
+    return [*kept[:-1], SETTING, *kept[-1:]]
+
+
 class RunsCircuits(ABC):
     """Base class of modules that run circuits: circuits, cost and plan before a run."""
 
@@ -77,6 +93,8 @@ class RunsCircuits(ABC):
     @abstractmethod
     def explain(self, batch_size: int | None = None) -> str:
         """Return the plan for the runs of a batch, with the reasons.
+
+        A sentence that holds for several lines is in the first of them only.
 
         Args:
             batch_size: Number of samples; default that of the last forward pass, or 1.

@@ -44,9 +44,10 @@ def from_qnn(
 
     An EstimatorQNN has one output per observable. The outputs of a SamplerQNN are interpreted
     probabilities of its final measurements, shape ``(..., *output_shape)``. The layer differs from
-    a SamplerQNN in two ways. Each sample has its own outputs, even if the register is not named
-    ``meas``. If a measured circuit was transpiled, the classical bits keep their order; the
-    SamplerQNN permutes them (qiskit-machine-learning issue 1040).
+    a SamplerQNN in two ways. It always has the outputs of each sample; a SamplerQNN whose register
+    is not named ``meas`` can return the mean over the batch. If a measured circuit was transpiled,
+    the classical bits keep their order; the SamplerQNN permutes them (qiskit-machine-learning issue
+    1040).
 
     Args:
         qnn: EstimatorQNN, SamplerQNN, or TorchConnector with a network and its weights.
@@ -110,7 +111,9 @@ def from_qnn(
         return CircuitLayer(circuit, *parameters, observables, **options)
     if isinstance(qnn, SamplerQNN):
         return _from_sampler(qnn, options)
-    hint = " Pass its `neural_network`." if hasattr(qnn, "neural_network") else ""
+    hint = ""
+    if hasattr(qnn, "neural_network"):  # a VQC, or another model
+        hint = " Pass its `neural_network`; after a fit, its weights with `initial=model.weights`."
     raise ArgumentTypeError(
         "`qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
         f"qiskit-machine-learning (got {type(qnn).__name__}).{hint}"

@@ -14,6 +14,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.providers import Options
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.execution.job import MAX_SHOTS, shots_of_precision
@@ -65,6 +66,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         [1.0, 1.0, 0.0]
     """
 
+    @explain_arguments
     def __init__(
         self,
         executor: Executor | None = None,

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentError
@@ -51,6 +52,7 @@ class _Plugin:
 
     _primitive: type[AerEstimator | AerSampler]
 
+    @explain_arguments
     def __init__(
         self,
         executor: Executor | None = None,

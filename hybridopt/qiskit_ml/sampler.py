@@ -15,6 +15,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
 from hybridopt import _validation
+from hybridopt._suggestions import explain_arguments
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, UnsupportedError
@@ -71,6 +72,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         {'000': 0.5, '011': 0.5}
     """
 
+    @explain_arguments
     def __init__(
         self,
         executor: Executor | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, QuantumRegister, qasm3
+from qiskit import QuantumCircuit, QuantumRegister, qasm3, qpy
 from qiskit.circuit import AnnotatedOperation, ControlModifier, Parameter, ParameterVector
 from qiskit.circuit import library as lib
 from qiskit.quantum_info import Operator, SparsePauliOp
@@ -88,13 +88,14 @@ CIRCUITS = {
 }
 
 
+@pytest.mark.parametrize("ending", ["qasm", "qpy"])
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_round_trip(name, tmp_path):
+def test_round_trip(name, ending, tmp_path):
     circuit = CIRCUITS[name]()
     parameters = list(circuit.parameters)[::-1]
     inputs, weights = parameters[:1], parameters[1:]
     observables = [SparsePauliOp(["ZII", "IXY"], [0.1, -1.5]), SparsePauliOp("IIZ")]
-    path = save_circuit(tmp_path / "a.qasm", circuit, inputs, weights, observables)
+    path = save_circuit(tmp_path / f"a.{ending}", circuit, inputs, weights, observables)
     loaded = load_circuit(path)
     assert unitary(circuit, inputs, weights).equiv(unitary(*loaded[:3]))
     if name != "gates":  # some of its gates are decomposed
@@ -102,8 +103,36 @@ def test_round_trip(name, tmp_path):
     assert [p.name for p in loaded.input_parameters] == ["x0"]
     assert [p.name for p in loaded.weight_parameters] == [f"w{i}" for i in range(len(weights))]
     assert list(loaded.observables) == observables
-    again = save_circuit(tmp_path / "b.qasm", *loaded)
-    assert again.read_text("utf-8") == path.read_text("utf-8")
+    again = save_circuit(tmp_path / f"b.{ending}", *loaded)
+    texts = [qasm3.dumps(load_circuit(one).circuit) for one in (again, path)]
+    if ending == "qasm":
+        texts = [one.read_text("utf-8") for one in (again, path)]
+    assert texts[0] == texts[1]
+
+
+def test_qpy_files_contain_probabilities_and_refuse_unused_parameters(tmp_path):
+    circuit = QuantumCircuit(2, global_phase=B)  # the file leaves out the phase
+    circuit.ry(A, 0)
+    path = tmp_path / "a.qpy"
+    with pytest.raises(CircuitError, match=r"`path` must end in \.qasm .*\(here x1\)"):
+        save_circuit(path, circuit, [A, B])
+    assert not path.exists()
+    circuit.global_phase = 0
+    assert load_circuit(save_circuit(path, circuit, [A])).observables is None
+    with path.open("rb") as stream:
+        (plain,) = qpy.load(stream)  # Qiskit reads it as any other
+    assert plain.parameters[0].name == "x0"
+    (key,) = plain.metadata
+    for stored, found in ((3, 2), ([3], 2), (["// observable: ZX"], 1)):
+        plain.metadata = {key: stored}
+        with path.open("wb") as stream:
+            qpy.dump(plain, stream)
+        assert len(load_circuit(path).observables) == found  # <Z> of both qubits without one
+    plain.metadata = {key: ["// observable: ZXX"]}
+    with path.open("wb") as stream:
+        qpy.dump(plain, stream)
+    with pytest.raises(CircuitError, match=r"a\.qpy"):
+        load_circuit(path)
 
 
 def test_numbers_are_saved_exactly(tmp_path):

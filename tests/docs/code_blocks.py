@@ -109,7 +109,10 @@ def check_command(line: str) -> None:
 
 
 def check_python(arguments: list[str]) -> None:
-    """Check a call of Python: an existing script, or a module with existing extras."""
+    """Check a call of Python: code, an existing script, or a module with existing extras."""
+    if arguments[0] == "-c":
+        compile(arguments[1], "command", "exec")
+        return
     if arguments[0] != "-m":
         assert (ROOT / arguments[0]).is_file(), arguments
         return

@@ -10,6 +10,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 from torch import nn
@@ -19,6 +20,7 @@ import hybridopt as ho
 from hybridopt import CircuitLayer, to_quantum
 from hybridopt.bridges import Generator
 from hybridopt.circuits import Program
+from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import (
     AerExecutor,
     Cost,
@@ -27,6 +29,7 @@ from hybridopt.execution import (
     Result,
     StateExecutor,
 )
+from hybridopt.qiskit_ml import AerEstimator, AerSampler, AerSamplerGradient
 from tests.execution.relays import Relay, Remote
 
 METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
@@ -314,3 +317,23 @@ def test_standard_errors_of_bridges_reach_histories(bridge):
         assert 0 < history.standard_error[0] <= 1 / shots**0.5
         assert "Standard error of an output" in quantum.explain()
         assert "Standard error" not in copy.deepcopy(quantum).explain()
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (NoiseModel(), r"NoiseModel\)\. Use AerExecutor\(noise_model="),
+        (
+            GenericBackendV2(3, seed=1),
+            r"GenericBackendV2\)\. Use AerExecutor\(noise_model=.*PrimitiveExecutor\(",
+        ),
+        (StatevectorSampler(), r"Wrap it: PrimitiveExecutor\("),
+        (StatevectorEstimator(), r"Wrap it: PrimitiveExecutor\("),
+        (AerExecutor, r"Create an instance: AerExecutor\("),
+    ],
+)
+@pytest.mark.parametrize("user", [AerSampler, AerEstimator, AerSamplerGradient, memory])
+def test_noise_backends_and_primitives_in_place_of_an_executor(user, value, remedy):
+    with pytest.raises(ArgumentTypeError, match=rf"`executor` .*{remedy}"):
+        user(value)

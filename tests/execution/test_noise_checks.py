@@ -22,6 +22,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, Uns
 from hybridopt.execution import Probabilities
 from hybridopt.execution.aer import translation
 from hybridopt.execution.noise import device_noise, gates_of
+from tests.execution.noisy import noisy_expectation
 
 W = Parameter("w")
 MANILA = FakeManilaV2()
@@ -91,6 +92,45 @@ def test_correlated_readout_errors_raise(aer_calls):
     assert layer_of(three_qubits(), ["ZII"], noise_model=model)(NOTHING).abs() <= 1
 
 
+def on_qubits(*qubits, readout=False) -> NoiseModel:
+    model = NoiseModel()
+    for qubit in qubits:
+        model.add_quantum_error(depolarizing_error(0.1, 1), "sx", [qubit])
+    if readout:
+        model.add_readout_error(ReadoutError([[0.9, 0.1], [0.2, 0.8]]), [5])
+    return model
+
+
+@pytest.mark.parametrize("model", [on_qubits(7), on_qubits(3, 9), on_qubits(readout=True)])
+@pytest.mark.parametrize("gradient", ["parameter-shift", "adjoint"])
+def test_errors_on_other_qubits_only_raise(model, gradient, aer_calls):
+    with pytest.raises(UnsupportedError, match=r"noise model .*0, 1, 2 \(got .*(7|3, 9|5) only"):
+        CircuitLayer(three_qubits(), [], [W], "ZZZ", AerExecutor(noise_model=model), gradient)
+    isa = transpile(three_qubits(), MANILA, initial_layout=[4, 2, 1], seed_transpiler=0)
+    with pytest.raises(UnsupportedError, match=r"noise model .*\(got errors on 0 only"):
+        layer_of(isa, noise_model=on_qubits(0))
+    assert aer_calls == []
+
+
+def test_models_without_errors_and_with_one_on_a_qubit_in_use_run():
+    exact = layer_of(three_qubits())(NOTHING)
+    for noise in (NoiseModel(), AerSimulator()):
+        torch.testing.assert_close(layer_of(three_qubits(), noise_model=noise)(NOTHING), exact)
+    assert layer_of(three_qubits(), noise_model=on_qubits(0, 7))(NOTHING).abs() < exact.abs()
+
+
+def test_circuits_are_written_in_the_gates_of_a_noise_model_and_not_optimized():
+    circuit = three_qubits()
+    circuit.cx(1, 2)
+    circuit.cx(1, 2)  # a transpiler would remove them
+    model = NoiseModel(["rz", "sx", "cx"])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
+    layer = layer_of(circuit, noise_model=model)
+    state = QuantumCircuit(3)
+    state.compose(circuit.assign_parameters([0.4]), inplace=True)
+    assert layer(NOTHING).item() == pytest.approx(noisy_expectation(model, state, "ZZZ"), abs=1e-12)
+
+
 def test_a_layout_places_each_circuit_qubit():
     layer = layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3, 2])
     assert layer.program.device_qubits == (2, 3, 4)
@@ -124,6 +164,11 @@ def test_a_layout_places_each_circuit_qubit():
         ({"optimization_level": 4}, ArgumentError, "`optimization_level`"),
         ({"optimization_level": "high"}, ArgumentTypeError, "`optimization_level`"),
         ({"seed_transpiler": -1}, ArgumentError, "`seed_transpiler`"),
+        *(
+            (option | where, ArgumentError, f"`{next(iter(option))}` .*`noise_model`")
+            for option in ({"optimization_level": 2}, {"seed_transpiler": 7})
+            for where in ({}, {"noise_model": NoiseModel()}, {"noise_model": AerSimulator()})
+        ),
     ],
 )
 def test_wrong_placements_raise(options, error, named):

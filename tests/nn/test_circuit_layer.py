@@ -16,6 +16,7 @@ from qiskit_aer.noise import NoiseModel
 
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.execution import Cost, Expectations, Probabilities
+from hybridopt.nn.summary import SETTING, without_repeats
 from tests.nn.layers import EXACT_RULES, NAME, family, layer_of, tensors
 
 
@@ -261,6 +262,22 @@ def test_sizes_and_repr():
     assert (layer.in_features, layer.out_features, layer.num_qubits) == (2, 3, 3)
     assert "in_features=2, out_features=3, num_qubits=3, weights=3" in repr(layer)
     assert "seed=3" in repr(layer)
+
+
+def test_plans_repeat_no_sentence():
+    for executor in (AerExecutor(), AerExecutor(shots=5, strategy="table")):
+        circuit = layer_of(NAME, executor=executor).explain(batch_size=6)
+        assert circuit.count("Why: ") == 1
+        assert circuit.count("A setting is ") == 1
+        assert [line.split()[0] for line in circuit.split("\n")] == [
+            "Forward:", "Gradient,", "Gradient,", "A", "Rule",
+        ]  # fmt: skip
+    assert without_repeats(["A. B of 3. C.", "A. D. C.", "C. E."]) == [
+        "A. B of 3. C.",
+        "D.",
+        SETTING,
+        "E.",
+    ]
 
 
 def test_explain_runs_no_circuit(aer_calls):

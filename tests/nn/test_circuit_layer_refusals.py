@@ -97,7 +97,7 @@ INPUTS = [
     (torch.ones(2, 2, dtype=torch.complex64), ArgumentTypeError, "torch.complex64"),
     (torch.ones(2, 2).to_sparse(), ArgumentTypeError, "torch.sparse_coo"),
     (np.ones((2, 2)), ArgumentTypeError, "ndarray"),
-    (None, ArgumentTypeError, "NoneType"),
+    (None, ArgumentTypeError, "got none"),
     (torch.ones(2, 3), ArgumentError, r"\(\.\.\., 2\).*\(2, 3\)"),
     (torch.tensor(1.0), ArgumentError, r"\(\)"),
     (torch.tensor([[0.1, math.nan]]), ArgumentError, r"`x\[1\]` of sample 0 .*nan"),
@@ -152,3 +152,14 @@ def test_unusable_weights_are_refused_when_the_layer_runs(aer_calls):
 def test_unusable_batch_size_is_refused(size, error):
     with pytest.raises(error, match="`batch_size`"):
         layer_of(NAME).explain(size)
+
+
+def test_a_missing_input_shows_its_shape(aer_calls):
+    circuit = QuantumCircuit(3)
+    circuit.ry(A, 0)
+    with pytest.raises(ArgumentTypeError, match=r"input .*torch\.zeros\(n, 0\)"):
+        CircuitLayer(circuit, weight_parameters=[A])()
+    with pytest.raises(ArgumentTypeError, match=r"input .*\(n, 2\)"):
+        layer_of(NAME)()
+    assert aer_calls == []
+    assert CircuitLayer(circuit, weight_parameters=[A])(torch.zeros(4, 0)).shape == (4, 8)

@@ -10,17 +10,19 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
-from qiskit_machine_learning.algorithms import NeuralNetworkClassifier
+from qiskit_machine_learning.algorithms import VQC, NeuralNetworkClassifier
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
 
 from hybridopt import AerExecutor, CircuitLayer, from_qnn
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
+from hybridopt.qiskit_ml import AerSampler
 from tests.qiskit_ml.networks import (
     EXAMPLES,
     OBSERVABLES,
@@ -263,6 +265,11 @@ def test_bad_networks():
             from_qnn(thing)
     with pytest.raises(ArgumentTypeError, match=r"`qnn`.*`neural_network`"):
         from_qnn(NeuralNetworkClassifier(example.network(EstimatorQNN)))
+    vqc = VQC(
+        feature_map=zz_feature_map(2), ansatz=real_amplitudes(2, reps=1), sampler=AerSampler()
+    )
+    with pytest.raises(ArgumentTypeError, match=r"`qnn`.*VQC.*`neural_network`.*`initial="):
+        from_qnn(vqc)
     qnn = example.network(SamplerQNN)
     with pytest.raises(UnsupportedError, match="adjoint"):
         from_qnn(qnn, executor=AerExecutor(shots=10), gradient="adjoint")

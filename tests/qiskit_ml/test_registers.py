@@ -20,7 +20,7 @@ from hybridopt.errors import (
     UnsupportedError,
 )
 from hybridopt.qiskit_ml import AerSampler
-from hybridopt.qiskit_ml.registers import Distributions, ShotOrder, Shots
+from hybridopt.qiskit_ml.registers import Distributions, ShotOrder, Shots, counts_of
 
 A, B, EMPTY = ClassicalRegister(2, "a"), ClassicalRegister(9, "b"), ClassicalRegister(0, "empty")
 SHARED = ClassicalRegister(bits=[A[1], B[0]], name="shared")
@@ -123,6 +123,16 @@ def test_registers_are_those_of_qiskits_samplers(peer, make):
         for name, bits in expected.data.items():
             (label,) = bits.get_counts() if bits.num_bits else [""]  # Qiskit counts no empty bits
             assert exact.data[name].get_probabilities() == {label: pytest.approx(1)}
+
+
+@pytest.mark.parametrize("num_bits", [1, 3, 8, 9, 19])
+@pytest.mark.parametrize("index", [(), (1,), (1, 0), (slice(None), 1)])
+def test_counts_are_those_of_qiskit_in_the_same_order(num_bits, index):
+    generator = np.random.default_rng(num_bits)
+    outcomes = generator.integers(2, size=(4, num_bits), dtype=bool)  # each occurs several times
+    bits = BitArray.from_bool_array(outcomes[generator.integers(4, size=(2, 3, 20))])[index]
+    assert list(counts_of(bits).items()) == list(bits.get_counts().items())
+    assert all(type(count) is int for count in counts_of(bits).values())
 
 
 def test_circuits_without_registers_warn_as_in_qiskit():

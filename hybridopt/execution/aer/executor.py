@@ -54,9 +54,10 @@ class AerExecutor(RandomStream, StateExecutor):
             if available. Torch's ``"cuda"`` is the GPU. `fit(device=)` moves torch modules only.
         shots: Number of shots per setting; None for exact simulation.
         noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` for its noise, couplings and
-            gates. A transpiled circuit runs unchanged, with the noise of its device qubits. Any
-            other circuit is transpiled once, with free parameters, for the device or for the gates
-            of the noise model.
+            gates. A transpiled circuit runs unchanged, with the noise of its device qubits. Other
+            circuits are transpiled for a device, before their parameters get values. With a
+            `NoiseModel`, they are only written in its gates (level 0 of the transpiler). X and Y
+            are measured after a change of basis, whose gates have errors, also without shots.
         method: ``"statevector"``, ``"density_matrix"``, ``"matrix_product_state"``, or
             ``"automatic"``. Automatic is statevector without noise and density matrix with noise.
             If that does not fit into memory and ``shots`` is given, trajectories are simulated: one
@@ -79,7 +80,8 @@ class AerExecutor(RandomStream, StateExecutor):
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
             from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
-        seed_transpiler: Seed of the transpiler.
+            Without a device, transpile the circuit yourself: other values than 1 are rejected.
+        seed_transpiler: Seed of this transpiler.
         readout_mitigation: ``"inverse"`` corrects readout errors by the inverse of their confusion
             matrices; None for no correction. It is linear, so that gradient rules stay exact. With
             shots, values are unbiased but vary more; probabilities can be negative. Errors of

@@ -38,9 +38,9 @@ WIDEST_PROBABILITIES = 24  # qubits
 class PrimitiveExecutor(RandomStream, Executor):
     """Executor on any SamplerV2 or EstimatorV2 of Qiskit, on simulators and on devices.
 
-    A circuit is transpiled once, with free parameters. A job has one pub per measurement basis,
-    with all rows of angles, for a sampler, or one pub with all observables for an estimator. All
-    jobs of a forward pass and of its gradient are sent before one is waited for.
+    A circuit is transpiled once, before its parameters get values. A job has one pub per
+    measurement basis, with all rows of angles, for a sampler, or one pub with all observables for
+    an estimator. All jobs of a forward pass and of its gradient are sent before one is waited for.
 
     Local primitives run as copies with seeds from the random stream of the executor, one per job.
     No two calls share noise, although a seeded primitive repeats its noise in every call. Error

@@ -88,10 +88,9 @@ class InPlace(Strategy):
         """Return the runs in words."""
         common = _common_row(circuit_program(job), job.shared)[0]
         return (
-            f"{stack_in_words(len(job.rows))}, in place: gates of Aer act on a buffer of numpy, "
-            "and no job is submitted to Aer; numpy multiplies phases that differ between samples "
-            "or sets of angles"
-            f"{self._sums(job, common).explain()}"
+            f"{stack_in_words(len(job.rows))}{self._sums(job, common).explain()}. In place: gates "
+            "of Aer act on a buffer of numpy, and no job is submitted to Aer; numpy multiplies "
+            "phases that differ between samples or sets of angles"
         )
 
     def _read(self, job: Job, members: Int[np.ndarray, " s"], states: np.ndarray) -> PartialResult:
