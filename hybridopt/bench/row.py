@@ -26,6 +26,7 @@ class Row:
     batch: int  # B
     shots: int | None  # per setting
     noise: float | None  # probability of depolarization after each gate
+    observables: str  # the first of them, and their origin
     library: str
     competitor: str
     rule: str  # name of the gradient rule in that library
@@ -55,8 +56,8 @@ class Row:
         return Row(
             problem.name, problem.family, problem.num_qubits, len(problem.weights),
             len(problem.inputs), len(problem.observables), problem.batch, problem.shots,
-            problem.noise, competitor.library, competitor.name, competitor.rule, competitor.kind,
-            **{name: getattr(competitor, name) for name in ours},
+            problem.noise, problem.observables_text, competitor.library, competitor.name,
+            competitor.rule, competitor.kind, **{name: getattr(competitor, name) for name in ours},
         )  # fmt: skip
 
     @property
