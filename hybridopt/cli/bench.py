@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hybridopt import _validation, bench
-from hybridopt._files import check_writable, output_folder
+from hybridopt._files import check_folder, check_writable
 from hybridopt._progress import progress_console
 from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
@@ -89,7 +89,7 @@ def command(
         repetitions=repetitions, seed=seed, peers=peers, peer=split(peer, keep=is_one_file_peer),
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
-    output_folder(output)
+    check_folder(output)
     _validation.choice("suite", suite, SUITES)
     if csv is not None:
         if suite not in {"simulators", "all"}:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from rich.console import Console
 
-from hybridopt._files import output_folder
+from hybridopt._files import check_folder
 from hybridopt.cli import options
 from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json, writing
@@ -39,7 +39,7 @@ def command(
     settings = RunSettings(
         data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor, device
     )
-    output_folder(output)
+    check_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
     with writing(output):
