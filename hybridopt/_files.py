@@ -95,8 +95,8 @@ def _nameless(folder: Path) -> int | None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise an error if `write_whole` could not write a file; its folder is created."""
-    output_folder(_check_regular(_named(path)).parent)
+    """Raise an error if `write_whole` could not write a file; nothing is created."""
+    check_folder(_check_regular(_named(path)).parent)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
@@ -120,6 +120,18 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
             f"Cannot write to the output folder {folder}: {error}. Choose another folder."
         ) from error
     return folder
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raise an error if `output_folder` would raise it; missing folders are created and removed."""
+    folder = _named(path)
+    missing = [one for one in (folder, *folder.parents) if not os.path.lexists(one)]
+    try:
+        output_folder(folder)
+    finally:
+        for one in missing:  # the innermost first
+            with contextlib.suppress(OSError):  # another process uses it, or it was not created
+                one.rmdir()
 
 
 def _check_regular(path: Path) -> Path:

@@ -103,7 +103,13 @@ def _ours() -> Mapping[str, list[str]]:
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """Return a question with up to three of ``names``, and a space before it; empty if none fits.
+    """Return a question with `near_names`, and a space before it; empty if none fits."""
+    nearest = near_names(word, names)
+    return f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+
+
+def near_names(word: str, names: Iterable[str]) -> list[str]:
+    """Return up to three of ``names``.
 
     Translations come first, otherwise names that start with the word, and similar ones.
     """
@@ -114,7 +120,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
         longer = [name for name in plain if len(lower) > 1 and name.startswith(lower)]
         similar = difflib.get_close_matches(lower, plain, n=3, cutoff=0.5)
         nearest = [plain[name] for name in dict.fromkeys([*longer, *similar])][:3]
-    return f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    return nearest
 
 
 def check_keywords(

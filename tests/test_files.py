@@ -16,6 +16,7 @@ from torch import nn
 import hybridopt as ho
 from hybridopt import _files
 from hybridopt._files import (
+    check_folder,
     check_writable,
     output_folder,
     read_bytes,
@@ -149,7 +150,7 @@ def test_special_files_are_refused_without_waiting(use, error, kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
-@pytest.mark.parametrize("use", [lambda path: write_text(path, "x"), check_writable, output_folder])
+@pytest.mark.parametrize("use", [lambda path: write_text(path, "x"), check_writable, check_folder])
 def test_impossible_file_name_is_refused(use, name, tmp_path):
     for path in (tmp_path / name, tmp_path / name / "result"):
         with pytest.raises(OutputError, match=re.escape(repr(str(path)))):
@@ -208,6 +209,16 @@ def test_output_folder_is_created_empty(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match=r"folder .*/file"):
         output_folder(tmp_path / "file")
+
+
+def test_checks_create_nothing(tmp_path):
+    (tmp_path / "old").mkdir()
+    for folder in (tmp_path / "old", tmp_path / "old" / "a" / "b", tmp_path / "new"):
+        check_folder(folder)
+        check_writable(folder / "file")
+    with pytest.raises(OutputError, match="too long"):
+        check_folder(tmp_path / "new" / ("n" * 300))
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

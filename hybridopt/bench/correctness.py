@@ -33,20 +33,45 @@ from hybridopt.gradients.spsa import SHOTS_PERTURBATION
 
 MAX_STANDARD_ERRORS = 5.0  # largest deviation of a sampled result that passes
 EXACT_UNIT, SHOTS_UNIT = "relative", "standard errors"
+OUTPUTS, GRADIENT = ("the outputs", "have", "contain"), ("the gradient", "has", "contains")
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """Deviation of a result from the dense twin, and the largest deviation that passes."""
+    """Deviations of a result from the dense twin, and the largest deviation that passes.
 
-    size: float  # in `unit`
+    Both are infinite for a result that cannot be compared; `invalid` then has the reason.
+    """
+
+    outputs: float  # largest error of an output, in `unit`
+    gradient: float  # largest error of a derivative, in `unit`
     allowed: float  # in `unit`
     unit: str  # EXACT_UNIT or SHOTS_UNIT
+    invalid: str = ""
+
+    @property
+    def size(self) -> float:
+        """Larger one of both deviations."""
+        return max(self.outputs, self.gradient)
 
     @property
     def agrees(self) -> bool:
-        """Whether the result may be timed; False for NaN."""
+        """Whether the result may be timed."""
         return self.size <= self.allowed
+
+    @property
+    def reason(self) -> str:
+        """Parts that do not agree, with their deviations; empty if the result agrees."""
+        if self.agrees or self.invalid:
+            return self.invalid
+        allowed = f"({self.unit}), allowed {self.allowed:.0e}"
+        outputs = f"the outputs deviate from the dense twin by {self.outputs:.1e} {allowed}"
+        gradient = f"the gradient deviates from the dense twin by {self.gradient:.1e} {allowed}"
+        if self.outputs <= self.allowed:
+            return f"the outputs agree, but {gradient}"
+        if self.gradient <= self.allowed:
+            return f"the gradient agrees, but {outputs}"
+        return f"{outputs}, and the gradient by {self.gradient:.1e}"
 
 
 def deviation_from_twin(
@@ -56,13 +81,14 @@ def deviation_from_twin(
     values: np.ndarray,
     gradient: np.ndarray,
 ) -> Deviation:
-    """Compare a result with the dense twin; the deviation of a wrong shape is infinite."""
+    """Compare a result with the dense twin: shapes, finite real numbers, then their errors."""
     random = competitor.kind == RANDOM
     sampled = problem.shots is not None
     unit = SHOTS_UNIT if sampled or random else EXACT_UNIT
     allowed = MAX_STANDARD_ERRORS if unit == SHOTS_UNIT else competitor.tolerance
-    if np.shape(values) != twin.values.shape or np.shape(gradient) != twin.gradient.shape:
-        return Deviation(math.inf, allowed, unit)
+    parts = (OUTPUTS, values, twin.values), (GRADIENT, gradient, twin.gradient)
+    if invalid := ", ".join(filter(None, (_invalid(*part) for part in parts))):
+        return Deviation(math.inf, math.inf, allowed, unit, invalid)
     value_error = problem.scale / math.sqrt(problem.shots) if problem.shots else problem.scale
     gradient_error = np.full(len(twin.gradient), problem.scale)
     if unit == SHOTS_UNIT:
@@ -73,8 +99,19 @@ def deviation_from_twin(
     gradient_error = np.maximum(gradient_error, competitor.tolerance * problem.scale)
     by_value = np.abs(values - twin.values) / value_error
     by_gradient = np.abs(gradient - twin.gradient) / gradient_error
-    largest = np.concatenate([by_value.ravel(), by_gradient]).max()  # NaN stays NaN
-    return Deviation(float(largest), allowed, unit)
+    return Deviation(float(by_value.max()), float(by_gradient.max()), allowed, unit)
+
+
+def _invalid(words: tuple[str, str, str], found: np.ndarray, expected: np.ndarray) -> str:
+    """Return why an array cannot be compared with the twin's; empty if it can."""
+    name, has, contains = words
+    if found.dtype.kind not in "fiu":
+        return f"{name} {has} the type {found.dtype}, expected real numbers"
+    if found.shape != expected.shape:
+        return f"{name} {has} shape {found.shape}, expected {expected.shape}"
+    if np.isnan(found).any():
+        return f"{name} {contains} NaN"
+    return "" if np.isfinite(found).all() else f"{name} {contains} infinite numbers"
 
 
 def _standard_errors(problem: Problem, twin: Reference, *, random: bool) -> np.ndarray:

@@ -13,10 +13,12 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.circuits.errors import CircuitError
+from hybridopt.circuits.observable_lines import format_observable
 from hybridopt.errors import ArgumentError, ResourceError
 
 BATCH = 16  # default number of samples
 NOISY_QUBITS = 10  # the dense twin stores a density matrix per gate
+SHOWN = 8  # observables that tables name
 SHAPE = re.compile(r"(\d+)-(\d+)(?:-(\d+))?")
 
 
@@ -25,7 +27,7 @@ class Problem:
     """Circuit to be differentiated with respect to its weights.
 
     Every simulator computes the outputs of all samples from new angles. It also computes the
-    gradient of their sum, averaged over the samples, with respect to all weights.
+    gradient of the sum of the outputs, averaged over the samples, with respect to all weights.
 
     Attributes:
         family: Name that problems of different sizes share.
@@ -36,6 +38,7 @@ class Problem:
         batch: Number of samples, B.
         shots: Number of shots per setting; None for exact simulation.
         noise: Probability of depolarization after each gate, see `bench.noise`; None for no noise.
+        origin: Origin of the observables, for tables; empty for the problems of this module.
     """
 
     family: str
@@ -46,6 +49,7 @@ class Problem:
     batch: int = BATCH
     shots: int | None = None
     noise: float | None = None
+    origin: str = ""
 
     def __post_init__(self) -> None:
         _validation.integer("batch", self.batch, minimum=1)
@@ -73,6 +77,14 @@ class Problem:
         shots = "" if self.shots is None else f", {self.shots} shots"
         noise = "" if self.noise is None else f", noise {self.noise:g}"
         return f"{self.family}:{self.num_qubits}-{len(self.weights)}-{self.batch}{shots}{noise}"
+
+    @property
+    def observables_text(self) -> str:
+        """Observables and their origin, for tables; at most `SHOWN` of them."""
+        shown = [format_observable(one) for one in self.observables[:SHOWN]]
+        more = len(self.observables) - len(shown)
+        names = ", ".join(shown) + (f" and {more} more" if more else "")
+        return f"{names} ({self.origin})" if self.origin else names
 
     @property
     def scale(self) -> float:

@@ -9,7 +9,7 @@ from statistics import median
 from hybridopt.bench.peers.competitor import EXACT, SHIFT, Competitor, Hybridopt
 from hybridopt.bench.problem import Problem
 
-TIMED, WRONG, SLOW, NOT_RUN = "timed", "wrong", "slow", "not run"
+TIMED, WRONG, FAILED, SLOW, NOT_RUN = "timed", "wrong", "failed", "slow", "not run"
 LEVEL = 0.9  # ratio that counts as equally fast: medians of few calls vary by a tenth
 
 
@@ -26,6 +26,7 @@ class Row:
     batch: int  # B
     shots: int | None  # per setting
     noise: float | None  # probability of depolarization after each gate
+    observables: str  # the first of them, and their origin
     library: str
     competitor: str
     rule: str  # name of the gradient rule in that library
@@ -33,10 +34,10 @@ class Row:
     method: str | None = None  # in Aer; like device and precision, for hybridopt only
     device: str | None = None
     precision: str | None = None
-    status: str = NOT_RUN  # WRONG is never timed; SLOW has the time of its first call only
+    status: str = NOT_RUN  # only TIMED has times; SLOW has that of its first call
     reason: str = ""  # for a status other than TIMED
     note: str = ""  # description of the execution
-    deviation: float | None = None  # from the dense twin; None if unbounded
+    deviation: float | None = None  # from the dense twin; None if it cannot be compared
     allowed: float | None = None  # largest deviation that passes
     deviation_unit: str | None = None
     prepare_seconds: float | None = None  # translation of the problem
@@ -55,8 +56,8 @@ class Row:
         return Row(
             problem.name, problem.family, problem.num_qubits, len(problem.weights),
             len(problem.inputs), len(problem.observables), problem.batch, problem.shots,
-            problem.noise, competitor.library, competitor.name, competitor.rule, competitor.kind,
-            **{name: getattr(competitor, name) for name in ours},
+            problem.noise, problem.observables_text, competitor.library, competitor.name,
+            competitor.rule, competitor.kind, **{name: getattr(competitor, name) for name in ours},
         )  # fmt: skip
 
     @property
@@ -80,8 +81,9 @@ class Row:
         return self.library == "hybridopt"
 
     def stop(self, status: str, reason: str) -> None:
-        """Set a status that ends the timing, and its reason."""
+        """Set a status that ends the timing, and its reason; discard the times."""
         self.status, self.reason = status, " ".join(reason.split())
+        self.seconds, self.cpu_seconds, self.calls = [], [], 0
 
     def as_dict(self) -> dict[str, object]:
         """Return all fields and the statistics of the times, for bench.json."""

@@ -36,11 +36,17 @@ QUICK = (
     "ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
     "reuploading:4-32-16",
 )  # fmt: skip
+ORIGINS = {  # of the observables of a file
+    "comments": "from the comments of the file",
+    "metadata": "from the metadata of the file",
+    "measurements": "from the measurements",
+    "all qubits": "all qubits, as the file has neither observables nor measurements",
+}
 QUICK_SECONDS = 40.0  # start of the last measurement, so that all ends within a minute
 
 MEASURED = (
-    "the outputs of all samples, and the gradient of their sum, averaged over the batch, with "
-    "respect to all weights; in float64, with new angles and inputs in every repetition"
+    "the outputs of all samples, and the gradient of the sum of the outputs, averaged over the "
+    "samples, with respect to all weights; in float64, with new angles and inputs in every call"
 )
 
 
@@ -148,7 +154,11 @@ class SimulatorOutcome:
         """Return the content for bench.json."""
         return {
             "measured": MEASURED,
-            "settings": asdict(self.settings),
+            "settings": {
+                **asdict(self.settings),
+                "repetitions": self.settings.rounds,  # the values that were used
+                "max_seconds": self.settings.limit,
+            },
             "limit": self.settings.limit,
             "seconds": self.seconds,
             "goals": [asdict(finding) for finding in self.findings],
@@ -191,8 +201,11 @@ def _problems(settings: SimulatorSettings) -> list[Problem]:
         if not loaded.weight_parameters:  # as in every file of OpenQASM 2
             loaded = load_circuit(where, train="angles")
         circuit, inputs, weights, observables = loaded
-        read = tuple(observables or z_of_each(circuit.num_qubits))
-        problems.append(Problem(path.stem, circuit, tuple(inputs), tuple(weights), read))
+        origin = ORIGINS[loaded.observables_from]
+        if observables is None:
+            observables, origin = z_of_each(circuit.num_qubits), "instead of probabilities"
+        problems.append(Problem(path.stem, circuit, tuple(inputs), tuple(weights),
+                                tuple(observables), origin=origin))  # fmt: skip
     suite = [parse_problem(text) for text in (QUICK if settings.quick else FULL)]
     if not (problems or settings.batches or settings.shots or settings.noises):
         sampled = [parse_problem(text).resized(shots=count) for text, count in WITH_SHOTS]

@@ -16,6 +16,8 @@ HEADER = (
 )  # fmt: skip
 NARROW = (0, 1, 2, 3, 6)  # columns for narrow terminals
 WIDE = 175  # characters that all columns need
+ONE_THREAD = 1.05  # largest ratio of CPU and wall time of one thread
+CLEAR = 1.2  # ratios that differ by this factor are both shown
 GOAL_HEADER = ("goal", "to reach", "measured", "reached")
 Key = TypeVar("Key", bound=Hashable)
 
@@ -25,10 +27,11 @@ class ProblemTable:
     """Rows of one problem."""
 
     problem: str
+    observables: str
     rows: list[tuple[str, ...]]  # cells under HEADER
     ours: list[bool]  # True for a row of hybridopt
     best: list[bool]  # True for the fastest row of its kind of rule
-    reasons: list[str]  # for each row that was not timed
+    remarks: list[str]  # a reason for each row that was not timed, and ratios of CPU times
 
 
 def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
@@ -37,10 +40,11 @@ def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
     return [
         ProblemTable(
             problem,
+            members[0].observables,
             [_cells(row, members) for row in members],
             [row.is_ours for row in members],
             [_is_best(row, members) for row in members],
-            [f"{row.label}: {row.reason}" for row in members if row.reason],
+            [*(f"{row.label}: {row.reason}" for row in members if row.reason), *_by_cpu(members)],
         )
         for problem, members in grouped(ran, lambda row: row.problem).items()
     ]
@@ -72,8 +76,9 @@ def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[s
     lines = ["# hybridopt bench", ""]
     lines += [*_markdown_table(GOAL_HEADER, found), ""] if found else []
     for group in problem_tables(members):
-        lines += [f"## {group.problem}", "", *_markdown_table(HEADER, group.rows), ""]
-        lines += [f"- {reason}" for reason in group.reasons] + [""] * bool(group.reasons)
+        lines += [f"## {group.problem}", "", f"Observables: {group.observables}", ""]
+        lines += [*_markdown_table(HEADER, group.rows), ""]
+        lines += [f"- {remark}" for remark in group.remarks] + [""] * bool(group.remarks)
     lines += [f"- {note}" for note in (*notes, *left_out(members))]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -90,8 +95,7 @@ def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
     if row.median is None or row.cpu_median is None:
         return (row.competitor, row.rule, row.status, *[""] * 5, _deviation(row), *[""] * 3)
     low, high = (seconds_text(seconds) for seconds in (min(row.seconds), max(row.seconds)))
-    # compared with our first row of the same kind of rule
-    ours = next((one for one in members if one.is_ours and one.kind == row.kind), row)
+    ours = _ours(row, members)
     return (
         row.competitor,
         row.rule,
@@ -104,6 +108,33 @@ def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
         _deviation(row),
         *("" if n is None else f"{n:,}" for n in (row.settings, row.spent_shots, row.runs)),
     )
+
+
+def _ours(row: Row, members: Iterable[Row]) -> Row:
+    """Return our first row of the same kind of rule; the row itself if there is none."""
+    return next((one for one in members if one.is_ours and one.kind == row.kind), row)
+
+
+def _by_cpu(members: Sequence[Row]) -> list[str]:
+    """Return ratios of CPU times that differ much from those of the wall times.
+
+    Both rows must use one thread: only then does the ratio compare the same thing.
+    """
+    found = []
+    for row in members:
+        ours = _ours(row, members)
+        if ours is row or not (_uses_one_thread(ours) and _uses_one_thread(row)):
+            continue
+        cpu = (row.cpu_median or 0) / (ours.cpu_median or 1)
+        if not 1 / CLEAR < cpu / ((row.median or 0) / (ours.median or 1)) < CLEAR:
+            found.append(f"{row.label} is {ratio_text(cpu)}")
+    return [
+        f"By CPU time, {', '.join(found)}. The machine was busy, or a simulator waited."
+    ] * bool(found)
+
+
+def _uses_one_thread(row: Row) -> bool:
+    return bool(row.median and row.cpu_median and row.cpu_median <= ONE_THREAD * row.median)
 
 
 def _is_best(row: Row, members: Sequence[Row]) -> bool:

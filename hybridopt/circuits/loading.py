@@ -46,10 +46,13 @@ class LoadedCircuit(_Parts):
         observables: Observables of the file; None for the probabilities of all outcomes.
         initial: Start values of the weights in radians, shape ``(num_weights,)``, for
             ``CircuitLayer(*loaded, initial=loaded.initial)``. None without ``train``.
+        observables_from: Origin of the observables: ``"comments"`` of the file (``"metadata"`` of
+            a QPY file), its ``"measurements"``, or ``"all qubits"`` if it has neither.
         notes: Remarks on parts of the file that were ignored.
     """
 
     initial: list[float] | None = None
+    observables_from: str = "comments"
     notes: tuple[str, ...] = ()
 
 
@@ -131,7 +134,9 @@ def load_circuit(
     circuit.name = file.name
     chosen, trained = split_parameters(parameters, inputs, weights, file.source)
     observables = read_observables(lines, file.source, circuit.num_qubits)
+    origin = "comments" if file.text else "metadata"
     if observables == ():
+        origin = "all qubits" if measured is None else "measurements"
         observables = z_observables(circuit, circuit.qubits if measured is None else measured)
     initial = None
     if train:
@@ -139,7 +144,7 @@ def load_circuit(
         initial = [0.0] * len(trained) + values
         trained = (*trained, *angles)
     result = LoadedCircuit(circuit, chosen, trained, observables)
-    result.initial, result.notes = initial, tuple(notes)
+    result.initial, result.notes, result.observables_from = initial, tuple(notes), origin
     return result
 
 

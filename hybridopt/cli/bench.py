@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from hybridopt import _validation, bench
-from hybridopt._files import check_writable, output_folder
+from hybridopt._files import check_folder, check_writable
 from hybridopt._progress import progress_console
 from hybridopt.bench import tables
 from hybridopt.bench.cluster_suite import HEADER as CLUSTER_HEADER
@@ -21,6 +22,7 @@ from hybridopt.bench.gpu_suite import gpu_rows, gpu_summary
 from hybridopt.bench.peers import PEER_NAMES
 from hybridopt.bench.peers.from_file import is_one_file_peer
 from hybridopt.bench.problem import BUILDERS
+from hybridopt.bench.row import FAILED, WRONG
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
 from hybridopt.cli.options import number, opt
@@ -30,6 +32,7 @@ from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 SUITES = ("simulators", "training", "cluster", "gpu", "all")
+NOT_CORRECT = 1  # exit code
 EXACT, NONE = "exact", "none"
 Words = list[str] | None
 
@@ -64,9 +67,11 @@ def command(
     """Measure simulators: rule x method x device x problem x batch x shots x noise.
 
     Several values are separated by commas, or the option is repeated. With --peers, other libraries
-    run the same circuits; each result is checked before it is timed. The suite cluster times jobs
-    on 1, 2 and 4 Dask workers of this machine. The suite gpu compares the GPU with the CPU at 12 to
-    28 qubits; it is not in all.
+    run the same circuits; the first result of each is checked before it is timed, and the last one
+    afterwards. The suite cluster times jobs on 1, 2 and 4 Dask workers of this machine. The suite
+    gpu compares the GPU with the CPU at 12 to 28 qubits; it is not in all. Exit codes: 1 if a
+    simulator was wrong or failed (all files are written), 2 for wrong options, 0 otherwise, also
+    if rows are slow or not run.
     """
     settings = bench.SimulatorSettings(
         problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
@@ -84,7 +89,7 @@ def command(
         repetitions=repetitions, seed=seed, peers=peers, peer=split(peer, keep=is_one_file_peer),
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
-    output_folder(output)
+    check_folder(output)
     _validation.choice("suite", suite, SUITES)
     if csv is not None:
         if suite not in {"simulators", "all"}:
@@ -112,6 +117,8 @@ def command(
         console = Console()
         _show(outcome, console)
         console.print(f"Page: {page}", soft_wrap=True)
+    if simulators is not None and any(row.status in {WRONG, FAILED} for row in simulators.rows):
+        raise typer.Exit(NOT_CORRECT)
 
 
 def split(
@@ -141,8 +148,8 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
                 header, cells, title=table.problem, left=(0, 1), no_wrap=numeric, styles=styles
             )
             console.print(shown)
-            for reason in table.reasons:
-                console.print(Text(reason, style="dim"))
+            for remark in (f"Observables: {table.observables}", *table.remarks):
+                console.print(Text(remark, style="dim"))
             console.print()
         if findings := tables.goal_rows(outcome.simulators.findings):
             every = range(len(tables.GOAL_HEADER))

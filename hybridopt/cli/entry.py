@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 import hybridopt
+from hybridopt._suggestions import near_names
 from hybridopt.cli.output import interruptible
 from hybridopt.cli.process import ending_signals, standard_streams
 from hybridopt.errors import HybridOptError
@@ -29,6 +31,34 @@ COMMANDS = {
 }
 
 
+EXAMPLES = {  # below the options of a command
+    "run": ("hybridopt run --data iris --shots 1000",),
+    "train": (
+        "hybridopt train --data iris --optimizer lbfgs --epochs 10",
+        "hybridopt train --data iris --network mlp:4-8-3 --bridge memory --shots 1000",
+    ),
+    "compare": (
+        "hybridopt compare --data iris --method adam --method memory+adam",
+        'hybridopt compare --method sgd --method adam --budget "3 epochs" --seeds 3',
+    ),
+    "convert": (
+        "hybridopt convert network.pt --network mlp:4-8-3 --to network.ho",
+        "hybridopt convert network.ho --to network.pt",
+    ),
+    "draw": (
+        "hybridopt draw mlp:4-3 --bridge memory --output network.png",
+        "hybridopt draw qcnn --output circuit.png",
+    ),
+    "circuits": ("hybridopt circuits", "hybridopt circuits qcnn"),
+    "bench": (
+        "hybridopt bench --quick --peers",
+        "hybridopt bench --circuit qcnn --gradient adjoint --batch 1,32",
+        "hybridopt bench --problem ladder:4-16-16 --peer mine.py:Mine --csv rows.csv",
+    ),
+    "devices": ("hybridopt devices --json",),
+}
+
+
 class LazyCommand(TyperCommand):
     """Command whose module is imported when it is called, so that help needs no torch."""
 
@@ -36,8 +66,30 @@ class LazyCommand(TyperCommand):
         """Pass the arguments to the command of the module."""
         assert self.name is not None
         single = typer.Typer(add_completion=False)
-        single.command(self.name)(import_module(f"hybridopt.cli.{self.name}").command)
-        return typer.main.get_command(single).make_context(info_name, args, *rest, **extra)
+        examples = "\n\n".join(("Examples:", *EXAMPLES[self.name]))  # else lines are joined
+        function = import_module(f"hybridopt.cli.{self.name}").command
+        single.command(self.name, epilog=examples)(function)
+        command = typer.main.get_command(single)
+        try:
+            return command.make_context(info_name, args, *rest, **extra)
+        except Exception as error:
+            if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+                _suggest(error, command.params)
+            raise
+
+
+def _suggest(error: Any, parameters: Iterable[Any]) -> None:
+    """Add near options with their help to the error for an unknown option.
+
+    Its class has two names, because new versions of typer have their own copy of click.
+    """
+    known = {one.name: one for one in parameters if one.opts[0].startswith("--")}
+    word = error.option_name.lstrip("-").replace("-", "_")
+    near = [known[name] for name in near_names(word, known)]
+    if near:
+        words = " or ".join(f"{one.opts[0]} ({one.help.rstrip('.')})" for one in near)
+        error.message = f"No such option: {error.option_name}. Did you mean {words}?"
+        error.possibilities = None
 
 
 class LazyGroup(TyperGroup):

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from rich.console import Console
 
-from hybridopt._files import output_folder
+from hybridopt._files import check_folder
 from hybridopt.cli import options
 from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json, writing
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
-NOTE = """Test part, one seed. parameters: number of trained parameters. change: largest change of a
-weight by the conversion, read from the circuit.
+NOTE = """Test part, one seed. parameters: number of trained parameters. change: largest change \
+of a weight by the conversion, read from the circuit.
 No quantum speed-up: without shots and noise, the circuit and its twin compute the same function."""
 
 
@@ -39,7 +39,7 @@ def command(
     settings = RunSettings(
         data, network, optimizer, *epochs_of, shots, shots_per_weight, seed, executor, device
     )
-    output_folder(output)
+    check_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
     with writing(output):

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from hybridopt._environment import made_with
-from hybridopt._files import output_folder, write_bytes, write_text
+from hybridopt._files import check_folder, write_bytes, write_text
 from hybridopt._plots import png, subplots
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
@@ -73,7 +73,7 @@ def command(
         checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
     _check(settings)
-    output_folder(output)
+    check_folder(output)
     trained_on = load_dataset(data, seed=seed)
     trained = _start(settings, trained_on)
     label = (bridge or "training") if not as_json else False

@@ -22,7 +22,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._environment import OWN, made_with, versions
-from hybridopt._files import LARGEST_JSON, output_folder, read_bytes, write_text
+from hybridopt._files import LARGEST_JSON, check_folder, read_bytes, write_text
 from hybridopt.compare.executors import executor_settings
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
@@ -46,7 +46,8 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._runs = output_folder(folder / "runs")
+        self._runs = folder / "runs"
+        check_folder(self._runs)
 
     def open(self, settings: Mapping[str, Any], resume: bool | str) -> dict[tuple[str, int], Run]:
         """Return finished runs by method and seed, and assign the folder to the comparison."""

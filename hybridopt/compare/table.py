@@ -171,7 +171,8 @@ def _notes(results: Results) -> list[str]:
     if others:
         lines.append(
             "Mean ± standard deviation over seeds; paired differences with simultaneous "
-            f"{percent(results.confidence)} t intervals (Bonferroni, {others} comparisons)."
+            f"{percent(results.confidence)} t intervals "
+            f"(Bonferroni, {counted(others, 'comparison')})."
         )
     lines += judging_notes(results)
     failed = [f"Failed: {one.method}, seed {one.seed}: {one.error}" for one in results.failures]

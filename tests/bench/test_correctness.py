@@ -34,13 +34,48 @@ def test_exact_results_agree_within_the_tolerance_of_the_competitor(solved):
         assert (found.agrees, found.unit) == (agrees, "relative")
 
 
-def test_wrong_values_wrong_shapes_and_nan_never_agree(solved):
+def test_the_reason_names_the_wrong_part(solved):
     problem, twin = solved
-    values = twin.values.copy()
-    values[1, 2] += 1e-3
-    assert not deviation_from_twin(SHIFT, problem, twin, values, twin.gradient).agrees
-    for broken in (np.zeros(3), np.full(24, np.nan)):
-        assert not deviation_from_twin(SHIFT, problem, twin, twin.values, broken).agrees
+    values, gradient = twin.values + 3e-3, twin.gradient - 6e-3  # the scale is 3
+    for result, short in [
+        ((twin.values, twin.gradient), ""),
+        (
+            (values, twin.gradient),
+            "the gradient agrees, but the outputs deviate from T by 1.0e-03 R",
+        ),
+        (
+            (twin.values, gradient),
+            "the outputs agree, but the gradient deviates from T by 2.0e-03 R",
+        ),
+        (
+            (values, gradient),
+            "the outputs deviate from T by 1.0e-03 R, and the gradient by 2.0e-03",
+        ),
+    ]:
+        reason = short.replace("T", "the dense twin").replace("R", "(relative), allowed 1e-09")
+        found = deviation_from_twin(SHIFT, problem, twin, *result)
+        assert (found.reason, found.agrees) == (reason, not reason)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "gradient", "reason"),
+    [
+        (None, np.zeros(23), "the gradient has shape (23,), expected (24,)"),
+        (np.zeros((4, 1)), None, "the outputs have shape (4, 1), expected (4, 3)"),
+        (np.full((4, 3), np.nan), np.full(24, np.inf),
+         "the outputs contain NaN, the gradient contains infinite numbers"),
+        (None, np.zeros(24, complex),
+         "the gradient has the type complex128, expected real numbers"),
+        (np.zeros((4, 3), str), None, "the outputs have the type <U1, expected real numbers"),
+    ],
+)  # fmt: skip
+def test_results_that_cannot_be_compared_have_a_reason(outputs, gradient, reason, solved):
+    problem, twin = solved
+    values = twin.values if outputs is None else outputs
+    found = deviation_from_twin(
+        SHIFT, problem, twin, values, twin.gradient if gradient is None else gradient
+    )
+    assert (found.agrees, found.size, found.reason) == (False, math.inf, reason)
 
 
 def test_sampled_results_are_compared_by_their_standard_error():

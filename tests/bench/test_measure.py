@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import re
 import time
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from hybridopt.bench.dense_twin import reference
 from hybridopt.bench.measure import OUT_OF_TIME, OvertimeError, measure, timeout
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
 from hybridopt.bench.problem import ladder
-from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG
+from hybridopt.bench.row import FAILED, NOT_RUN, SLOW, TIMED, WRONG
 from hybridopt.errors import UnsupportedError
 
 PROBLEM = ladder(3, 6, 4)
@@ -29,7 +30,8 @@ class Scripted(Competitor):
     seconds: float = 0.0
     first: float = 0.0  # seconds that the first call takes longer
     error: float = 0.0
-    fails: bool = False
+    fails: BaseException | None = None
+    later: dict = field(default_factory=dict)  # attributes from the third call on
     one_by_one: bool = False
     compiles: bool = False
     library: str = "tests"
@@ -39,16 +41,21 @@ class Scripted(Competitor):
 
     def prepare(self, problem):
         if self.fails:
-            raise UnsupportedError("no such gate")
+            raise self.fails
 
         def gradient(x, w):
-            self.seen.append((x, w))
+            self.seen.append((x.copy(), w.copy()))
+            if len(self.seen) > 2:
+                self.__dict__.update(self.later)
+                if self.fails:
+                    raise self.fails
             self.turns.append(self.name)
             seconds = self.seconds * (len(x) if self.one_by_one else 1)
             end = time.perf_counter() + seconds + self.first * (len(self.seen) == 1)
             while time.perf_counter() < end:
                 pass
             twin = reference(problem, x, w)
+            x[:], w[:] = 0, 0  # as a library may that computes in place
             return twin.values, twin.gradient + self.error
 
         return PreparedProblem(gradient)
@@ -108,21 +115,54 @@ def test_a_wrong_result_is_never_timed():
     row, nan = run(wrong, Scripted(error=float("nan")))
     assert (row.status, row.seconds, len(wrong.seen)) == (WRONG, [], 1)
     assert row.deviation == pytest.approx(1e-6)
-    assert row.reason == "deviation from the dense twin 1.0e-06 (relative), allowed 1e-09"
+    assert row.reason == (
+        "the outputs agree, but the gradient deviates from the dense twin by 1.0e-06 (relative), "
+        "allowed 1e-09"
+    )
     assert (nan.status, nan.deviation) == (WRONG, None)
-    assert "nan" in nan.reason
+    assert nan.reason == "the gradient contains NaN"
     json.dumps(nan.as_dict(), allow_nan=False)
 
 
 def test_failing_and_slow_peers_have_a_reason_and_the_others_are_timed():
     failed, slow, fine = run(
-        Scripted(fails=True), Scripted("slow", seconds=30), Scripted(), max_seconds=0.5
-    )
-    assert (failed.status, failed.reason) == (NOT_RUN, "UnsupportedError: no such gate")
+        Scripted(fails=ZeroDivisionError("by zero")), Scripted("slow", seconds=30), Scripted(),
+        max_seconds=0.5,
+    )  # fmt: skip
+    assert (failed.status, failed.reason) == (FAILED, "ZeroDivisionError: by zero")
     assert (slow.status, slow.seconds, slow.first_seconds) == (SLOW, [], 0.5)
     assert slow.reason == "the first call was stopped after 0.5 s"
     assert fine.status == TIMED
     assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)  # restored
+
+
+@pytest.mark.parametrize(
+    ("later", "options", "status", "reason"),
+    [
+        ({"error": 1e-3}, {}, WRONG, r"correct in the first call, wrong in the last: the outputs "),
+        ({"error": math.nan}, {}, WRONG, "wrong in the last: the gradient contains NaN"),
+        ({"fails": OSError("disk")}, {}, FAILED, "OSError: disk"),
+        ({"seconds": 30}, {"max_seconds": 0.2}, SLOW, r"a later call was stopped after 0\.4 s"),
+    ],
+)
+def test_a_peer_that_changes_after_the_first_call_is_not_timed(later, options, status, reason):
+    changed, fine = run(Scripted(later=later), Scripted("fine"), **options)
+    assert (changed.status, changed.seconds, changed.cpu_seconds) == (status, [], [])
+    assert re.search(reason, changed.reason)
+    assert (changed.median, fine.status, len(fine.seconds)) == (None, TIMED, 3)
+
+
+def test_a_problem_that_a_library_cannot_express_is_no_failure():
+    (row,) = run(Scripted(fails=UnsupportedError("no such gate")))
+    assert (row.status, row.reason) == (NOT_RUN, "UnsupportedError: no such gate")
+
+
+@pytest.mark.parametrize("result", [None, 3.0, ([[1.0], [2.0, 3.0]], [1.0])])
+def test_results_that_are_no_arrays_are_failures(result, monkeypatch):
+    monkeypatch.setattr(Scripted, "prepare", lambda *_: PreparedProblem(lambda *_: result))
+    (row,) = run(Scripted())
+    assert (row.status, row.first_seconds) == (FAILED, None)
+    assert row.reason
 
 
 def test_compilation_may_take_longer_than_a_call():

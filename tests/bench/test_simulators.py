@@ -4,6 +4,7 @@ import pytest
 
 from hybridopt.bench import peers
 from hybridopt.bench.measure import measure
+from hybridopt.bench.problem import reuploading
 from hybridopt.bench.row import NOT_RUN
 from hybridopt.bench.simulators import FULL, MAIN, QUICK, SimulatorSettings, make_plan
 from hybridopt.errors import (
@@ -59,7 +60,8 @@ def test_peers_run_rules_of_the_same_kind():
     assert [len(members) for _, members in only.entries] == [3, 3]  # with shots: no adjoint
 
 
-def test_a_file_without_observables(tmp_path):
+def test_observables_of_files_and_their_origin(tmp_path):
+    z_chain = reuploading(10, 40)
     file = tmp_path / "mine,too.qasm"
     file.write_text(
         'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float x0;\ninput float w0;\n'
@@ -68,6 +70,17 @@ def test_a_file_without_observables(tmp_path):
     plan = make_plan(SimulatorSettings(circuits=(str(file),), batches=(3,)))
     assert names(plan) == ["mine,too:2-1-3"]
     assert len(plan.entries[0][0].observables) == 2
+    for text, shown in {
+        "": "IZ, ZI (all qubits, as the file has neither observables nor measurements)",
+        "bit b = measure q[1];\n": "ZI (from the measurements)",
+        "// observable: XX + 0.5 * ZI\n": "XX + 0.5 * ZI (from the comments of the file)",
+        "// observables: probabilities\n": "IZ, ZI (instead of probabilities)",
+    }.items():
+        other = tmp_path / "other.qasm"
+        other.write_text(file.read_text() + text)
+        ((problem, _),) = make_plan(SimulatorSettings(circuits=(str(other),))).entries
+        assert problem.observables_text == shown
+    assert z_chain.observables_text.endswith("IIZIIIIIII and 2 more")
 
 
 def test_literal_angles_are_the_weights_of_a_file_without_weights(tmp_path):

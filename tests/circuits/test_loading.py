@@ -149,13 +149,15 @@ MEASURED = "bit[2] c; c[1] = measure q[0]; c[0] = measure q[2];"
 
 def test_default_observables(own):
     """Those of the comments, or Z of the measured qubits in the order of their bits."""
-    for text, expected in {
-        OWN + MEASURED: ["ZII", "XXI"],
-        OWN.replace("observable:", "note:"): ["IIZ", "IZI", "ZII"],
-        OWN.replace("observable:", "note:") + MEASURED: ["ZII", "IIZ"],
-    }.items():
+    plain = OWN.replace("observable:", "note:")
+    for text, expected, origin in [
+        (OWN + MEASURED, ["ZII", "XXI"], "comments"),
+        (plain, ["IIZ", "IZI", "ZII"], "all qubits"),
+        (plain + MEASURED, ["ZII", "IIZ"], "measurements"),
+    ]:
         own.write_text(text, "utf-8")
         found = load_circuit(own)
+        assert found.observables_from == origin
         assert [label for o in found.observables for label, _ in o.to_list()] == expected
     own.write_text(
         OWN.replace("observable: 0.5 * ZII - XXI", "observables: probabilities") + MEASURED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -31,11 +32,16 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture
-def refused(call: Call, aer_calls: list[int]) -> Callable[..., None]:
-    """Function that checks for one line of error, which contains a text, before anything runs."""
+def refused(call: Call, aer_calls: list[int], tmp_path: Path) -> Callable[..., None]:
+    """Function that checks for one line of error, which contains a text, before anything runs.
+
+    Nothing may be created.
+    """
 
     def check(text: str, *arguments: object) -> None:
+        before = sorted(tmp_path.rglob("*"))
         code, out, err = call(*arguments)
+        assert sorted(tmp_path.rglob("*")) == before
         assert (code, out, err.count("\n"), aer_calls) == (2, "", 1, [])
         assert err.startswith("Error: ")
         assert text in err

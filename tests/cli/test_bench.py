@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from hybridopt.bench import simulators
 from hybridopt.bench.results import commit, machine
+from hybridopt.bench.row import Row
 from hybridopt.cli import app
 from hybridopt.cli.bench import split
 from hybridopt.errors import ArgumentError
@@ -43,7 +44,10 @@ def test_json_is_complete(folder):
     assert re.match(r"\d{4}-\d\d-\d\dT", content["date"])
     simulators = content["simulators"]
     assert simulators["settings"]["shots"] == [None, 50]
-    assert "in every repetition" in simulators["measured"]
+    used = simulators["settings"]["repetitions"], simulators["settings"]["max_seconds"]
+    assert used == (2, 20)
+    assert {row["observables"] for row in simulators["rows"]} == {"ZZ", "ZZZZ"}
+    assert "in every call" in simulators["measured"]
     rows = simulators["rows"]
     assert len(rows) == 3 * (2 + 2) + 3 * (1 + 1)
     assert {row["status"] for row in rows} == {"timed"}
@@ -124,7 +128,8 @@ def test_quick(tmp_path, monkeypatch):
     result = run("bench", "--quick", "--max-seconds", "60", "--json", "--output", tmp_path)
     content = json.loads(result.stdout)["simulators"]
     assert [row["repetitions"] for row in content["rows"]] == [3] * len(content["rows"])
-    assert content["settings"]["quick"] is True
+    settings = content["settings"]
+    assert (settings["quick"], settings["repetitions"], settings["max_seconds"]) == (True, 3, 60)
 
 
 def test_noise_and_a_peer_of_the_user(tmp_path):
@@ -149,6 +154,21 @@ def test_noise_and_a_peer_of_the_user(tmp_path):
         [(name, one, noise, "timed") for name, noise in pairs for one in ("hybridopt", "twin")],
         key=str,
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("timed", 0), ("slow", 0), ("not run", 0), ("wrong", 1), ("failed", 1)]
+)
+def test_the_exit_code_reports_wrong_and_failed_rows(status, code, tmp_path, monkeypatch):
+    def measured(problem, competitors, **_):
+        rows = [Row.of(one, problem) for one in competitors]
+        rows[-1].stop(status, "a reason")
+        return rows
+
+    monkeypatch.setattr(simulators, "measure", measured)
+    result = run("bench", "--problem", "ladder:2-2-2", "--output", tmp_path)
+    assert result.exit_code == code, result.output
+    assert (tmp_path / "bench.html").exists()
 
 
 @pytest.mark.parametrize(

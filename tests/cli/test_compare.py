@@ -74,6 +74,7 @@ def test_a_cluster_gives_the_runs_of_one_process(tmp_path, call):
     [
         (["--method", "adma"], "Unknown optimizer or bridge 'adma'"),
         (["--budget", "ten"], "'ten'"),
+        (["--data", "none"], "Unknown dataset 'none'"),
         (["--seeds", "-3"], "`seeds`"),
         (["--control", "sgd"], "'sgd'"),
         (["--shots", "0"], "`shots`"),
@@ -83,7 +84,7 @@ def test_a_cluster_gives_the_runs_of_one_process(tmp_path, call):
     ],
 )
 def test_bad_options_are_refused(options, message, tmp_path, refused):
-    refused(message, *SMALL, "--output", tmp_path, *options)
+    refused(message, *SMALL, "--output", tmp_path / "a" / "b", *options)
 
 
 def test_ctrl_c_reports_the_finished_runs(tmp_path, call, monkeypatch):

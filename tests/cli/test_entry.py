@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 import hybridopt
 from hybridopt.cli import main
-from hybridopt.cli.entry import COMMANDS
+from hybridopt.cli.entry import COMMANDS, EXAMPLES
 
 SMALL = ["run", "--data", "iris", "--epochs", "1", "--fine-tuning-epochs", "1"]
 INTERRUPTED = 130
@@ -123,7 +124,10 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path, refused):
     ("arguments", "message"),
     [
         (["run", "--epochs", "many"], "Invalid value for '--epochs'"),
-        (["run", "--epoch", "1"], "--epochs"),
+        (["run", "--epoch", "1"], "Did you mean --epochs (Number of epochs on the circuit)"),
+        (["compare", "--epochs", "3"], "Did you mean --budget (Limits per method"),
+        (["train", "--learning-rate", "1"], "No such option: --learning-rate. Did you mean --lr"),
+        (["bench", "--xyzzy"], "No such option: --xyzzy"),
         (["rnu"], "No such command 'rnu'"),
     ],
 )
@@ -132,6 +136,17 @@ def test_bad_options_are_refused(arguments, message, call, monkeypatch):
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
     assert message in plain(err)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_examples_whose_options_exist(name, call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = plain(call(name, "--help")[1])
+    options = set(re.findall(r"--[a-z-]+", text.split("Examples:")[0]))
+    for example in EXAMPLES[name]:
+        assert example.startswith(f"hybridopt {name}")
+        assert example in text
+        assert {*re.findall(r"--[a-z-]+", example)} <= options
 
 
 def test_an_unexpected_error_is_not_hidden(monkeypatch, tmp_path):

@@ -39,8 +39,8 @@ class Duration:
 class PreparedProblem:
     """Problem, translated for a competitor."""
 
-    # inputs (B, I) and weights (P,) -> outputs (B, K) and the gradient (P,) of their sum,
-    # averaged over the samples
+    # inputs (B, I) and weights (P,) -> outputs (B, K), and the gradient (P,) of the sum of the
+    # outputs, averaged over the samples
     gradient: Gradient
     usage: Callable[[], Cost] | None = None  # total cost so far, if it is counted
     note: str = ""  # description of the execution

@@ -16,9 +16,11 @@ import numpy as np
 from hybridopt.bench.peers import worker
 from hybridopt.bench.peers.competitor import Competitor, Duration, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.errors import ExecutionError
+from hybridopt.circuits.errors import CircuitError
+from hybridopt.errors import ExecutionError, UnsupportedError
 
 Source: TypeAlias = tuple[str, str, tuple[Any, ...]]  # module, class, its arguments
+REFUSALS = {one.__name__: one for one in (UnsupportedError, CircuitError)}
 LAST_CHARACTERS = 500  # of the error output of a process that ended
 
 
@@ -58,7 +60,8 @@ class Worker:
         """Call a method of `worker.Server`.
 
         Raises:
-            ExecutionError: If the method raises an error, or the process ends.
+            UnsupportedError, CircuitError: If the method raises it.
+            ExecutionError: If the method raises another error, or the process ends.
         """
         try:
             self._connection.send_bytes(pickle.dumps((name, arguments)))
@@ -69,7 +72,8 @@ class Worker:
             self.close()
             raise
         if error:
-            raise ExecutionError(error)
+            name, text = error
+            raise REFUSALS[name](text) if name in REFUSALS else ExecutionError(f"{name}: {text}")
         return result
 
     def close(self) -> None:

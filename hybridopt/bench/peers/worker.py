@@ -1,7 +1,8 @@
 """Program of a process that runs one competitor, for `process.InProcess`.
 
 It is started by its path, so that nothing is imported before the packages of its folder. Requests
-and answers are pickles: ``(name, arguments)``, then ``(result, None)`` or ``(None, error)``.
+and answers are pickles: ``(name, arguments)``, then ``(result, None)`` or ``(None, error)``. An
+error is the name of its class, and its text.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def serve(connection: Connection) -> None:
             name, arguments = pickle.loads(request)  # noqa: S301  # from our own process
             answer = pickle.dumps((getattr(server, name)(*arguments), None))
         except Exception as error:  # noqa: BLE001  # a peer can fail in any way; the row has the reason
-            answer = pickle.dumps((None, f"{type(error).__name__}: {error}"))
+            answer = pickle.dumps((None, (type(error).__name__, str(error))))
         connection.send_bytes(answer)
 
 

@@ -45,7 +45,9 @@ def test_lists_are_not_one_peer(tmp_path):
         ("from hybridopt.bench import Competitor\n"
          "class Mine(Competitor):\n def prepare(self, problem): pass", "text as `name`"),
         ("raise OSError('no licence')", "no licence"),
-        ("other = 1", "no attribute 'Mine'"),
+        ("other = 1", r"mine\.py has no function or class 'Mine'\.$"),
+        ("from hybridopt.bench import Competitor\nclass Min(Competitor): pass", "mean 'Min'"),
+        ("def other(): pass", r"no function or class 'Mine'\. It has other\."),
     ],
 )  # fmt: skip
 def test_incomplete_peers_are_refused(code, message, tmp_path):

@@ -13,8 +13,8 @@ from hybridopt.bench.measure import OvertimeError, measure, timeout
 from hybridopt.bench.peers import PEERS
 from hybridopt.bench.peers.process import InProcess, Worker
 from hybridopt.bench.problem import ladder
-from hybridopt.bench.row import NOT_RUN, TIMED
-from hybridopt.errors import ExecutionError
+from hybridopt.bench.row import NOT_RUN, TIMED, WRONG
+from hybridopt.errors import ExecutionError, UnsupportedError
 
 PEER = """
     import os, time
@@ -28,6 +28,9 @@ PEER = """
         def gradient(self, x, w):
             if w == "fail":
                 raise ZeroDivisionError("by zero")
+            if w == "refuse":
+                from hybridopt.errors import UnsupportedError
+                raise UnsupportedError("no such gate")
             if w == "end":
                 print("last words", flush=True)
                 os._exit(3)
@@ -82,6 +85,8 @@ def test_an_error_is_raised_here_and_the_process_goes_on(worker):
     worker.call("prepare", "p")
     with pytest.raises(ExecutionError, match="ZeroDivisionError: by zero"):
         worker.call("gradient", 0, None, "fail")
+    with pytest.raises(UnsupportedError, match=r"^no such gate"):
+        worker.call("gradient", 0, None, "refuse")
     assert worker.call("gradient", 0, 5, None)[0][2] == 5
 
 
@@ -114,15 +119,15 @@ TWIN = """
         rule = "adjoint"
 
         def __init__(self, seconds=0.0):
-            self.seconds = seconds
+            self.seconds, self.calls = seconds, 0
 
         def prepare(self, problem):
             def gradient(x, w):
                 end = time.process_time() + self.seconds
                 while time.process_time() < end:
                     pass
-                twin = reference(problem, x, w)
-                return twin.values, twin.gradient
+                twin, self.calls = reference(problem, x, w), self.calls + 1
+                return twin.values, twin.gradient + (self.calls > 4)
 
             return PreparedProblem(gradient, note="in a process")
 """
@@ -138,6 +143,9 @@ def test_a_row_has_the_times_of_the_process(tmp_path, monkeypatch):
         assert (row.status, row.note, row.label) == (TIMED, "in a process", "twin, adjoint")
         assert min(row.cpu_seconds) >= 0.1
         assert len(row.cpu_seconds) == len(row.seconds) == 2
+        (row,) = measure(ladder(2, 2, 2), [peer], repetitions=1, max_seconds=60, seed=0)
+        assert (row.status, row.seconds) == (WRONG, [])  # in its fifth call
+        assert row.reason.startswith("correct in the first call, wrong in the last")
     finally:
         peer.close()
     peer.close()  # again, without effect
