@@ -144,7 +144,7 @@ def _standardized_again(
     return new.standardize(raw).to(values.dtype), new
 
 
-def check_network(source: NetworkSource) -> NetworkSource:
+def check_network(source: Any) -> NetworkSource:
     """Reject sources of other types, and networks with layers that cannot be initialized again."""
     if not isinstance(source, nn.Module):
         if not callable(source):

@@ -81,7 +81,6 @@ def run(case: str, folder: Path) -> dict[str, object]:
         os.kill(process, getattr(signal, case))
     elif case == "nohup":
         os.kill(process, signal.SIGHUP)
-        output(case, folder).rmdir()
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     return {"code": code, "files": sorted(path.name for path in output(case, folder).iterdir())}
 

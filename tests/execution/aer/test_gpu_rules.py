@@ -11,7 +11,7 @@ from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 
 from hybridopt import CircuitLayer, load_circuit
 from hybridopt.circuits import lower
-from hybridopt.execution import AerExecutor, Expectations, Job, Probabilities, readout
+from hybridopt.execution import AerExecutor, Expectations, Job, Probabilities
 from hybridopt.execution.aer import adjoint
 from hybridopt.execution.aer.adjoint_circuits import difference_of
 from hybridopt.execution.aer.gpu import (
@@ -23,6 +23,7 @@ from hybridopt.execution.aer.gpu import (
 from hybridopt.execution.aer.strategies import on_gpu
 from hybridopt.execution.aer.strategies.cut import cut
 from hybridopt.execution.memory_budget import AMPLITUDES_PER_RUN_ON_A_GPU, Limits
+from hybridopt.execution.readout import expectations
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import dense, job_of
 from tests.nn.test_amplitudes import CIRCUIT, INPUTS
@@ -261,7 +262,7 @@ def test_many_strings_are_read_from_states(fake_gpu, monkeypatch):
     executor = AerExecutor("GPU")
     assert "Strategy stacked" in executor.explain(job)
     np.testing.assert_allclose(executor.run(job).values, dense(job), rtol=0, atol=1e-12)
-    monkeypatch.setattr(readout, "STRINGS_WORTH_A_STATE", 1)
+    monkeypatch.setattr(expectations, "STRINGS_WORTH_A_STATE", 1)
     assert "Strategy saved-states" in executor.explain(job)
     np.testing.assert_allclose(executor.run(job).values, dense(job), rtol=0, atol=1e-12)
 
