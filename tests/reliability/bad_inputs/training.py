@@ -177,7 +177,7 @@ TRAINING: Bad = {
         "fit: learning rate by word": (lambda _: fit(lr="fast"), "`lr` must be a number"),
         "fit: optimizer class": (
             lambda _: fit(optimizer=torch.optim.Adam),
-            "optimizer must be a name (got the class Adam",
+            "optimizer must be a name or an instance (got the class Adam",
         ),
         "fit: loss by name": (
             lambda _: fit(loss="mse"),
