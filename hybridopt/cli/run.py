@@ -14,8 +14,11 @@ from hybridopt.cli.output import interruptible, plain_table, print_json, writing
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
-NOTE = """Test part, one seed. parameters: number of trained parameters. change: largest change \
-of a weight by the conversion, read from the circuit.
+NOTE = """Test part, one seed. settings: circuits that hardware would run in training. parameters: \
+number of trained parameters. change: largest change of a weight by the conversion, read from the \
+circuit.
+Controls: classical takes the same steps without a circuit, random-subspace has random directions \
+in place of the circuit, twin is the circuit's formula in torch.
 No quantum speed-up: without shots and noise, the circuit and its twin compute the same function."""
 
 
