@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -153,7 +153,7 @@ def check_network(source: Any) -> NetworkSource:
                 "dict of these by names"
             )
             _validation.instance("network", source, str, expected)
-        return source
+        return cast(NetworkSource, source)
     _reject_quantum(source)
     for name, module in source.named_modules():
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
