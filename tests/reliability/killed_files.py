@@ -28,7 +28,7 @@ from hybridopt.cli.convert import command as convert
 for name in ho.__all__:  # names are imported on first use
     getattr(ho, name)
 
-KILLS = 8
+KILLS = 5
 
 
 def network(width: int) -> nn.Module:

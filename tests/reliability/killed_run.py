@@ -26,7 +26,7 @@ from hybridopt.data import Dataset, Part
 for name in ho.__all__:  # names are imported on first use
     getattr(ho, name)
 
-KILLS, EPOCHS = 6, 60
+KILLS, EPOCHS = 4, 60
 
 
 def train(checkpoint: Path | None, result: Path) -> None:

@@ -27,7 +27,7 @@ import hybridopt as ho
 for name in ho.__all__:  # names are imported on first use
     getattr(ho, name)
 
-KILLS, SEEDS = 6, 5
+KILLS, SEEDS = 4, 5
 METHODS = ["adam", "memory(merge=epoch)+adam"]
 
 

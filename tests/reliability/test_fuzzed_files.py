@@ -58,11 +58,11 @@ def together(name):
 
 def share_checkpoint(network, path):
     quantum = ho.to_quantum(network, executor=ho.AerExecutor(shots=64, seed=3))
-    history = ho.fit(quantum, data, epochs=8, batch_size=16, checkpoint=path)
+    history = ho.fit(quantum, data, epochs=5, batch_size=16, checkpoint=path)
     return [history.train_loss, quantum.executor.state_dict()]
 
 def share_network(_, path):
-    for _ in range(20):
+    for _ in range(10):
         ho.save(ho.to_quantum(nn.Linear(40 + number, 20)), path)
         ho.load(path)
 
@@ -95,5 +95,5 @@ def test_processes_that_share_a_file_do_not_disturb_each_other(tmp_path):
     assert [path for path in tmp_path.rglob(".*") if path.is_file()] == []
     one, other = (torch.load(tmp_path / f"{n}.result", weights_only=True) for n in range(2))
     checkpoint, network, study = one
-    assert (len(checkpoint[0]), network, len(study)) == (8, None, 4)
+    assert (len(checkpoint[0]), network, len(study)) == (5, None, 4)
     assert one == other
