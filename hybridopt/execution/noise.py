@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.providers import BackendV2
-from qiskit.transpiler import Target
+from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import LocalNoisePass, NoiseModel
 
@@ -34,6 +34,8 @@ from hybridopt.execution.transpilation import (
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 Qubits = tuple[int, ...]
 Gates = frozenset[tuple[str, Qubits]]  # names and labels of gates, with their qubits
+MOST_MODELS = 64  # cached noise models of parts of devices
+_MODELS: dict[Hashable, NoiseModel] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +235,23 @@ def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
 
 
 def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
-    """Return Aer's noise model of a few qubits of a device; the whole device takes seconds."""
+    """Return Aer's noise model of a few qubits of a device; the whole device takes seconds.
+
+    Models are cached by the content of this part: copies of an executor need the same one.
+    """
+    part = _part_of(target, qubits, gates)
+    content = _content_of(part)
+    if content is None:
+        return _model_of(part)
+    if content not in _MODELS:
+        if len(_MODELS) >= MOST_MODELS:
+            _MODELS.clear()
+        _MODELS[content] = _model_of(part)
+    return _MODELS[content]
+
+
+def _part_of(target: Target, qubits: Qubits, gates: Gates) -> Target:
+    """Return the part of a target with some qubits, numbered from 0, and some gates."""
     known = target.qubit_properties
     properties = known and [known[qubit] for qubit in qubits]
     part = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=properties)
@@ -251,6 +269,30 @@ def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
         }
         if held_properties:
             part.add_instruction(operation, held_properties, name=name)
+    return part
+
+
+def _content_of(part: Target) -> Hashable | None:
+    """Return all that a noise model depends on; None for properties of unknown classes."""
+    content: list[Hashable] = [part.num_qubits, part.dt]
+    for qubit in part.qubit_properties or ():
+        if type(qubit) is not QubitProperties:
+            return None
+        content.append((qubit.t1, qubit.t2, qubit.frequency))
+    for name in part.operation_names:
+        operation = part.operation_from_name(name)
+        content.append((name, type(operation), str(operation.params)))
+        for where, value in part[name].items():
+            if type(value) not in (InstructionProperties, NoneType):
+                return None
+            more = repr(vars(value)) if hasattr(value, "__dict__") else ""
+            content.append(
+                (where, getattr(value, "error", None), getattr(value, "duration", None), more)
+            )
+    return tuple(content)
+
+
+def _model_of(part: Target) -> NoiseModel:
     with ignored_warnings(".*has no QubitProperties"):  # of devices without relaxation times
         names = list(part.operation_names)
         device = SimpleNamespace(version=2, target=part, operation_names=names, dt=part.dt)

@@ -12,14 +12,14 @@ from qiskit.circuit import Parameter
 from qiskit.circuit.library import CSwapGate, UnitaryGate
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
-from qiskit.transpiler import generate_preset_pass_manager
+from qiskit.transpiler import InstructionProperties, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import LocalNoisePass, NoiseModel, ReadoutError, depolarizing_error
 from qiskit_ibm_runtime.fake_provider import FakeBrisbane, FakeManilaV2
 
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
-from hybridopt.execution import Probabilities
+from hybridopt.execution import Probabilities, noise
 from hybridopt.execution.aer import translation
 from hybridopt.execution.noise import device_noise, gates_of
 from tests.execution.noisy import noisy_expectation
@@ -114,8 +114,8 @@ def test_errors_on_other_qubits_only_raise(model, gradient, aer_calls):
 
 def test_models_without_errors_and_with_one_on_a_qubit_in_use_run():
     exact = layer_of(three_qubits())(NOTHING)
-    for noise in (NoiseModel(), AerSimulator()):
-        torch.testing.assert_close(layer_of(three_qubits(), noise_model=noise)(NOTHING), exact)
+    for model in (NoiseModel(), AerSimulator()):
+        torch.testing.assert_close(layer_of(three_qubits(), noise_model=model)(NOTHING), exact)
     assert layer_of(three_qubits(), noise_model=on_qubits(0, 7))(NOTHING).abs() < exact.abs()
 
 
@@ -319,3 +319,39 @@ def test_boxes_run_and_timed_boxes_raise_with_noise():
     assert layer_of(timed, ["IIZ"])(NOTHING).item() == pytest.approx(np.cos(0.4), abs=1e-12)
     with pytest.raises(CircuitError, match="1000"):
         layer_of(timed, noise_model=MANILA)
+
+
+def test_models_of_a_device_are_cached_by_their_content(monkeypatch):
+    device, again = GenericBackendV2(3, seed=1), GenericBackendV2(3, seed=1)
+    gates = frozenset({("sx", (0,)), ("cx", (0, 1)), ("measure", (0,))})
+    noise._MODELS.clear()
+    model = noise.device_noise(device.target, (0, 1), gates)
+    assert noise.device_noise(again.target, (0, 1), gates) is model
+    assert noise.device_noise(device.target, (1, 2), gates) is not model
+    for name, where in (("sx", (0,)), ("measure", (0,))):
+        known = again.target[name][where]
+        changed = InstructionProperties(known.duration, 2 * known.error)
+        again.target.update_instruction_properties(name, where, changed)
+        other = noise.device_noise(again.target, (0, 1), gates)
+        assert other != model
+        again.target.update_instruction_properties(name, where, known)
+        assert noise.device_noise(again.target, (0, 1), gates) is model
+    again.target["measure"][0,].prob_meas1_prep0 = 0.3  # attributes of some devices
+    again.target["measure"][0,].prob_meas0_prep1 = 0.1
+    assert noise.device_noise(again.target, (0, 1), gates) != model
+    monkeypatch.setattr(noise, "MOST_MODELS", 1)
+    for qubits in ((0, 2), (1, 2)):
+        noise.device_noise(device.target, qubits, gates)
+    assert len(noise._MODELS) == 1
+
+
+def test_models_with_unknown_properties_are_not_cached():
+    class Measured(InstructionProperties):
+        """Properties that a service may have."""
+
+    device = GenericBackendV2(2, seed=1)
+    device.target.update_instruction_properties("sx", (0,), Measured(1e-8, 0.1))
+    gates = frozenset({("sx", (0,))})
+    first, second = (noise.device_noise(device.target, (0, 1), gates) for _ in range(2))
+    assert first is not second
+    assert first == second
