@@ -54,8 +54,8 @@ def read_csv(
         lines = _lines(text)
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
-            f"`name` must be a CSV file in UTF-8 that can be read (got {path}: "
-            f"{_validation.first_line(error)})"
+            f"`name` must be a CSV file in UTF-8 that can be read (got {path}). "
+            f"{_validation.first_line(error)}"
         ) from error
     width = len(lines[0][1]) if lines else 0
     if width < 2:
