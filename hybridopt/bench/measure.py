@@ -182,7 +182,7 @@ def _failures(row: Row, call: str, limit: float) -> Iterator[None]:
         yield
     except OvertimeError:
         row.stop(SLOW, f"{call} was stopped after {limit:g} s")
-    except Exception as error:  # noqa: BLE001  # a peer can fail in any way; the row has the reason
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a peer can fail in any way; the row has the reason
         status = NOT_RUN if isinstance(error, REFUSALS) else FAILED
         row.stop(status, f"{type(error).__name__}: {error}"[:300])
 

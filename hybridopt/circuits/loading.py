@@ -129,8 +129,7 @@ def load_circuit(
         loaded = _from_qpy(file)
         circuit, measured = strip_measurements(loaded, file.source)
         parameters, notes = list(loaded.parameters), []
-        stored = (loaded.metadata or {}).get(OBSERVABLES, [])
-        lines = "\n".join(map(str, stored if isinstance(stored, list) else [stored]))
+        lines = _stored_lines(loaded, file.source)
     circuit.name = file.name
     chosen, trained = split_parameters(parameters, inputs, weights, file.source)
     observables = read_observables(lines, file.source, circuit.num_qubits)
@@ -203,6 +202,23 @@ def _read(path: Path) -> tuple[bytes, str]:
     except UnicodeDecodeError as error:
         raise CircuitError(f"{path} must be OpenQASM or QPY (got other bytes).") from error
     return data, text
+
+
+def _stored_lines(circuit: QuantumCircuit, source: str) -> str:
+    """Return the lines with observables in the metadata of a QPY file of `save_circuit`."""
+    stored = (circuit.metadata or {}).get(OBSERVABLES)
+    if stored is None and OBSERVABLES not in (circuit.metadata or {}):
+        return ""
+    if not isinstance(stored, list) or not all(isinstance(line, str) for line in stored):
+        raise CircuitError(
+            f"{source}: the metadata `{OBSERVABLES}` must be a list of lines (got {stored!r:.80})."
+        )
+    lines = "\n".join(stored)
+    if read_observables(lines, source, circuit.num_qubits) == ():
+        raise CircuitError(
+            f"{source}: the metadata `{OBSERVABLES}` must contain observables (got {lines!r:.80})."
+        )
+    return lines
 
 
 def _from_qpy(file: CircuitText) -> QuantumCircuit:

@@ -36,8 +36,9 @@ from hybridopt.compare.runner import Engine, InProcess, ProcessPools, all_runs, 
 from hybridopt.compare.stage_setup import experiment_of
 from hybridopt.compare.study import Study
 from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
-from hybridopt.data import as_dataset
+from hybridopt.data import Dataset, as_dataset, load_dataset
 from hybridopt.data.coerce import without_zero_weights
+from hybridopt.data.csv_file import is_csv
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 from hybridopt.execution import Executor
 from hybridopt.training.loop import executors_of
@@ -172,7 +173,7 @@ def compare(
     check_source("judge", judge)
     experiment = Experiment(
         network=network,
-        data=data if isinstance(data, str) else without_zero_weights(as_dataset(data)),
+        data=_read_once(data),
         redraw=_validation.boolean("redraw_split", redraw_split),
         budget=_budget(budget, chosen),
         tuning=Tuning.parse(tuning),
@@ -228,6 +229,13 @@ def compare(
         study.save(store.folder / "study.json")
         study.to_html(store.folder / "report.html")
     return study
+
+
+def _read_once(data: object) -> str | Dataset:
+    """Return the name of a dataset, or samples that no run reads again."""
+    if is_csv(data):
+        data = load_dataset(data)  # type: ignore[arg-type]
+    return data if isinstance(data, str) else without_zero_weights(as_dataset(data))
 
 
 def _engine(workers: object, client: object) -> Engine:

@@ -7,6 +7,7 @@ time.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -88,7 +89,8 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
         >>> choice.method
         'newton'
     """
-    dataset = load_dataset(data) if isinstance(data, str) else as_dataset(data)
+    named = isinstance(data, str | os.PathLike)
+    dataset = load_dataset(data) if named else as_dataset(data)  # type: ignore[arg-type]
     lazy = isinstance(network, nn.Module) and any(map(is_lazy, network.parameters()))
     if lazy or not isinstance(network, nn.Module):
         network = draw_network(network, dataset, 0)

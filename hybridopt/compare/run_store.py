@@ -64,7 +64,11 @@ class RunStore:
             fits = bool(known) and _runs_fit(known, settings)
             if resume != "force" or not fits:
                 remedy = "Use a new folder" + (" or resume='force'." if fits else ".")
-                kept = {name: value for name, value in known.items() if name in settings}
+                kept = {
+                    name: value
+                    for name, value in known.items()
+                    if name in settings or name.startswith("network of ")
+                }
                 changes = _differences(before["settings"] if fits else kept, settings)
                 raise CheckpointError(
                     f"`output` {self.folder} has runs of another comparison: {changes}. {remedy}"
@@ -172,8 +176,13 @@ def settings_of(
             settings[f"data of seed {seed}{of}"] = _digest(samples)
             settings[f"starting weights of seed {seed}{of}"] = _digest(network.state_dict())
         settings[f"network{of}"] = [str(network), _options(network)]
-        code |= _code(own, methods, network, executor)
+        for name, digest in _code(own, methods, network, executor).items():
+            _add(code, name, digest)
     return {**settings, "code": code}
+
+
+def _of(method: Method) -> str:
+    return f" of {method.name}"
 
 
 def _by_network(experiment: Experiment, methods: Sequence[Method]) -> dict[str, Experiment]:
@@ -181,7 +190,7 @@ def _by_network(experiment: Experiment, methods: Sequence[Method]) -> dict[str, 
     common = [method for method in methods if method.network is None][:1]
     special = [method for method in methods if method.network is not None]
     found = {"": experiment} if common else {}
-    return found | {f" of {one.name}": experiment_of(experiment, one) for one in special}
+    return found | {_of(one): experiment_of(experiment, one) for one in special}
 
 
 def _executors(experiment: Experiment, methods: Sequence[Method], seed: int) -> dict[str, Any]:
@@ -202,6 +211,10 @@ def _executors(experiment: Experiment, methods: Sequence[Method], seed: int) -> 
 
 def _runs_fit(known: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Return whether runs differ at most in code and versions, or in methods and seeds as such."""
+    methods = (name for name in known.keys() & now.keys() if name.startswith("method "))
+    own = [f"network of {name.removeprefix('method ')}" for name in methods]
+    if any((name in known) != (name in now) for name in own):
+        return False  # a method has its own network in one of them only
     free = {"code", "seeds"}
     common = (name for name in known.keys() & now.keys() - free)
     return all(known[name] == now[name] for name in common if not name.startswith("version of "))
@@ -265,7 +278,7 @@ def _code(
     """Return hashes of the source code of the user's functions and classes."""
     parts = [network, experiment.loss]
     modules = [one for part in parts if isinstance(part, nn.Module) for one in part.modules()]
-    found = {}
+    found: dict[str, str] = {}
     sources = [experiment.executor, experiment.judge]
     sources += [stage.executor for method in methods for stage in method.stages]
     for one in (experiment.network, experiment.loss, *sources, executor, *modules):
@@ -275,11 +288,17 @@ def _code(
             module = str(getattr(part, "__module__", ""))
             if module.partition(".")[0] not in {"torch", "hybridopt", "builtins"}:
                 with suppress(OSError, TypeError):
-                    found[part.__qualname__] = _digest(inspect.getsource(part))
+                    _add(found, part.__qualname__, _digest(inspect.getsource(part)))
     file = network_file(experiment.network) if isinstance(experiment.network, str) else None
     if file is not None and file.is_file():
         found[str(file)] = _digest(file.read_text("utf-8", errors="replace"))
     return found
+
+
+def _add(found: dict[str, str], name: str, digest: str) -> None:
+    """Add a digest to those of a name, which several classes or functions may have."""
+    known = found.get(name, "").split()
+    found[name] = " ".join(known if digest in known else [*known, digest])
 
 
 def run_of(content: object) -> Run:

@@ -62,11 +62,12 @@ def as_dataset(data: object, *, test: object = None, dtype: torch.dtype | None =
         raise ArgumentError(f"`dtype` must be a real torch dtype (got {dtype}).")
     dataset = _checked(data) if isinstance(data, Dataset) else _from_members(data)
     if test is not None:
-        dataset = _with_test(dataset, as_dataset(test))
+        dataset = _with_test(dataset, as_dataset(test), declared=isinstance(data, Dataset))
     return dataset if dtype is None else _cast(dataset, dtype)
 
 
-def _with_test(dataset: Dataset, test: Dataset) -> Dataset:
+def _with_test(dataset: Dataset, test: Dataset, *, declared: bool) -> Dataset:
+    """Return the dataset with the samples of ``test``, which must have its ``declared`` classes."""
     if dataset.test is not None or test.test is not None:
         raise ArgumentError("`test` must be None for a Dataset that has a test part.")
     if dataset.task != test.task:
@@ -74,8 +75,9 @@ def _with_test(dataset: Dataset, test: Dataset) -> Dataset:
             f"`test` must have targets of a {dataset.task}, as the training part has "
             f"(got a {test.task})."
         )
-    classes = [one.num_classes for one in (dataset, test) if one.num_classes is not None]
-    return replace(dataset, test=test.train, num_classes=max(classes, default=None))
+    if declared or dataset.num_classes is None or test.num_classes is None:
+        return _checked(replace(dataset, test=test.train))
+    return replace(dataset, test=test.train, num_classes=max(dataset.num_classes, test.num_classes))
 
 
 def check_batch(

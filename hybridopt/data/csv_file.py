@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import get_args
 
@@ -18,6 +19,10 @@ from hybridopt.errors import ArgumentError, DataError
 
 SUFFIXES = (".csv", ".tsv")
 SEPARATORS = ",;\t"
+LARGEST = float(np.finfo(np.float32).max)  # data are float32
+MISSING = {"", "na", "n/a", "null", "none", "?"}  # in a first line, no names of columns
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_QUOTED = re.compile(r'"[^"]*"')
 Row = tuple[int, list[str]]  # line of the file, counted from 1, and its cells
 
 
@@ -47,6 +52,8 @@ def read_csv(
             a target of a regression is missing, not a number or infinite, or there is one class.
     """
     path = _validation.path("name", path)
+    if not isinstance(target, str):
+        target = _validation.integer("target", target)
     if task is not None:
         _validation.choice("task", task, get_args(Task))
     try:
@@ -63,7 +70,7 @@ def read_csv(
     for line, cells in lines:
         if len(cells) != width:
             raise DataError(f"Line {line} of {path} must have {width} cells (got {len(cells)}).")
-    header = lines[0][1] if _is_header(lines[0][1], target) else None
+    header = lines[0][1] if _is_header([cells for _, cells in lines], target) else None
     rows = lines[1:] if header else lines
     if not rows:
         raise DataError(f"{path} must have at least one line of data.")
@@ -84,18 +91,32 @@ def read_csv(
 
 def _lines(text: str) -> list[Row]:
     """Return all lines that are not empty, with their cells without blanks around them."""
-    first = text.lstrip().partition("\n")[0]
+    first = _QUOTED.sub("", text.lstrip().partition("\n")[0])
     separator = max(SEPARATORS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+    )
     rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     return [(line, cells) for line, cells in rows if any(cells)]
 
 
-def _is_header(cells: Sequence[str], target: str | int) -> bool:
+def _is_header(lines: Sequence[Sequence[str]], target: str | int) -> bool:
+    """Return whether the first line has the names of the columns.
+
+    No feature is a number, or they are 0, 1, ... (as pandas writes them), or only the first target
+    is a word.
+    """
     if isinstance(target, str):
         return True
-    features = [cell for place, cell in enumerate(cells) if place != target % len(cells)]
-    return any(cell and not _is_number(cell) for cell in features)
+    cells, others = lines[0], lines[1:]
+    column = target % len(cells)
+    features = [cell for place, cell in enumerate(cells) if place != column]
+    words = [cell for cell in features if cell.lower() not in MISSING]
+    if words and not any(map(_is_number, words)):
+        return True
+    counted = features == [str(place) for place in range(len(features))]
+    above = not _is_number(cells[column]) and cells[column].lower() not in MISSING
+    return above and bool(others) and (counted or all(_is_number(row[column]) for row in others))
 
 
 def _is_number(cell: str) -> bool:
@@ -107,7 +128,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_integer(cell: str) -> bool:
-    return cell.lstrip("+-").isdecimal()
+    return _INTEGER.fullmatch(cell) is not None
 
 
 def _position(target: str | int, names: Sequence[str], *, named: bool) -> int:
@@ -118,11 +139,10 @@ def _position(target: str | int, names: Sequence[str], *, named: bool) -> int:
                 f"`target` must be the name of one column: {', '.join(names)} (got {target!r})."
             )
         return names.index(target)
-    place = _validation.integer("target", target)
-    if not -len(names) <= place < len(names):
+    if not -len(names) <= target < len(names):
         known = f": {', '.join(names)}" if named else ""
-        raise ArgumentError(f"`target` must be one of {len(names)} columns{known} (got {place}).")
-    return place % len(names)
+        raise ArgumentError(f"`target` must be one of {len(names)} columns{known} (got {target}).")
+    return target % len(names)
 
 
 def _numbers(
@@ -134,10 +154,11 @@ def _numbers(
             values[number] = float(cells[place])
         except ValueError:
             values[number] = math.nan
-        if not math.isfinite(values[number]):
+        if not abs(values[number]) <= LARGEST:
             raise DataError(
                 f"Line {line} of {path} must have a finite number in column {names[place]!r} (got "
-                f"{cells[place]!r}). Encode words as numbers, and fill in or drop missing values."
+                f"{cells[place]!r}), of at most {LARGEST:.1e}. Encode words as numbers; fill in or "
+                "drop missing values."
             )
     return values
 
@@ -150,8 +171,11 @@ def _classes(
     if not all(cells):
         line = rows[cells.index("")][0]
         raise DataError(f"Line {line} of {path} must have a class in column {names[place]!r}.")
-    whole = all(map(_is_integer, cells))
-    classes = sorted(set(cells), key=int if whole else str)
+    if all(map(_is_integer, cells)):  # 1, +1 and 01 are one class
+        cells = [str(int(cell)) for cell in cells]
+        classes = sorted(set(cells), key=int)
+    else:
+        classes = sorted(set(cells))
     if len(classes) < 2:
         raise DataError(
             f"Column {names[place]!r} of {path} must have at least two classes (got {classes}). "

@@ -228,6 +228,7 @@ def _split(
     except ValueError as error:
         raise DataError(
             f"{num_samples} samples and `test_size={test_size:g}` must give two parts with every "
-            f"class (scikit-learn: {error}) Use another `test_size`, or more samples."
+            f"class (scikit-learn: {error}) Use another `test_size`, or more samples. Integers in "
+            "a CSV file are classes, unless you pass task='regression'."
         ) from error
     return train, test

@@ -123,8 +123,8 @@ def test_qpy_files_contain_probabilities_and_refuse_unused_parameters(tmp_path):
         (plain,) = qpy.load(stream)  # Qiskit reads it as any other
     assert plain.parameters[0].name == "x0"
     (key,) = plain.metadata
-    for stored, found in ((3, 2), ([3], 2), (["// observable: ZX"], 1)):
-        plain.metadata = {key: stored}
+    for metadata, found in (({}, 2), ({"other": 1}, 2), ({key: ["// observable: ZX"]}, 1)):
+        plain.metadata = metadata
         with path.open("wb") as stream:
             qpy.dump(plain, stream)
         assert len(load_circuit(path).observables) == found  # <Z> of both qubits without one
@@ -216,3 +216,13 @@ def test_text_of_another_circuit_is_rejected(wrong, tmp_path, monkeypatch):
     with pytest.raises(CircuitError, match="exporter"):
         save_circuit(tmp_path / "a.qasm", circuit, [], [T[0]])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stored", [5, None, [], ["ZZ"], ["// observabel: ZZ"], [5], {"a": 1}])
+def test_damaged_observables_in_qpy_are_refused(stored, tmp_path):
+    circuit = QuantumCircuit(2, metadata={"hybridopt.observables": stored})
+    circuit.ry(Parameter("w0"), 0)
+    with (tmp_path / "c.qpy").open("wb") as file:
+        qpy.dump(circuit, file)
+    with pytest.raises(CircuitError, match=r"hybridopt\.observables"):
+        load_circuit(tmp_path / "c.qpy")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import linecache
+import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -132,3 +135,48 @@ def test_refused(network, methods, error, message, aer_calls):
 def test_a_method_refuses_what_is_no_network():
     with pytest.raises(ArgumentTypeError, match="`network`"):
         ho.Method("adam", network=torch.ones(3))
+
+
+def test_force_refuses_runs_of_a_method_that_had_another_network(tmp_path):
+    quick(methods=["adam", "sgd"], output=tmp_path / "common")
+    own = ho.Method("adam", network="mlp:4-5-3")
+    with pytest.raises(CheckpointError, match="adam"):
+        quick(methods=[own, "sgd"], output=tmp_path / "common", resume="force")
+    quick(methods=[own, "sgd"], output=tmp_path / "own")
+    with pytest.raises(CheckpointError, match="adam"):
+        quick(methods=["adam", "sgd"], output=tmp_path / "own", resume="force")
+
+
+CODE = """import torch
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = torch.nn.Linear(4, 3)
+    def forward(self, x):
+        return self.l(x)
+"""
+
+
+def test_classes_with_one_name_are_told_apart(tmp_path, monkeypatch):
+    files = [tmp_path / f"networks_{letter}.py" for letter in "ab"]
+    for file in files:
+        file.write_text(CODE)
+
+    def run():
+        linecache.checkcache()
+        networks = {}
+        for file in files:
+            module = ModuleType(file.stem)
+            monkeypatch.setitem(sys.modules, file.stem, module)
+            module.__file__ = str(file)
+            exec(compile(file.read_text(), str(file), "exec"), vars(module))
+            networks[file.stem] = module.Net
+        return quick(network=networks, methods=["adam"], output=tmp_path / "out")
+
+    run()
+    run()
+    for file in files:
+        file.write_text(CODE.replace("self.l(x)", "0 * self.l(x)"))
+        with pytest.raises(CheckpointError, match="Net"):
+            run()
+        file.write_text(CODE)

@@ -210,3 +210,12 @@ def test_a_test_part_in_every_form():
         as_dataset((x, y), test=(pair[0], torch.rand(4)))
     with pytest.raises(DataError, match="columns"):
         as_dataset((x, y), test=(torch.rand(4, 2), pair[1]))
+
+
+def test_a_declared_number_of_classes_holds_for_the_test_part():
+    part = Part(torch.rand(3, 2), torch.tensor([0, 1, 0]))
+    data = Dataset("two", "classification", part, None, 2)
+    with pytest.raises(DataError, match=r"`test.y` must hold labels 0 to 1"):
+        as_dataset(data, test=(torch.rand(2, 2), torch.tensor([1, 2])))
+    with pytest.raises(DataError, match="labels 0 to 2"):
+        as_dataset(load_dataset("iris", test_size=0), test=(torch.rand(2, 4), torch.tensor([5, 5])))

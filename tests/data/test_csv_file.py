@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_iris
 
 import hybridopt as ho
-from hybridopt.data import load_dataset
+from hybridopt.data import load, load_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
 
 HEADER = ["length", "width", "weight", "kind"]
@@ -91,6 +91,42 @@ def test_task_follows_from_the_targets(targets, task, classes, path):
         assert [classes[label] for label in whole.train.y] == [row[1] for row in rows]
 
 
+@pytest.mark.parametrize(
+    ("lines", "names", "samples"),
+    [
+        (["0,1,label", "5,6,a", "7,8,b"], ("0", "1"), 2),  # of pandas
+        (["0,1,label", "5,6,1.5", "7,8,2.5"], ("0", "1"), 2),
+        (["3,4,label", "5,6,1", "7,8,0"], ("3", "4"), 2),
+        (["x,y,kind", "5,6,a", "7,8,b"], ("x", "y"), 2),
+        (["5,6,a", "7,8,b"], ("column_0", "column_1"), 2),
+        (['"x", "y", "kind"', '5, 6, "a"', '7, 8, "b"'], ("x", "y"), 2),
+        (['"a,b,c,d";y', "1;2", "3;4"], ("a,b,c,d",), 2),
+    ],
+)
+def test_first_lines(lines, names, samples, path):
+    path.write_text("\n".join(lines))
+    data = load_dataset(path, test_size=0)
+    assert (data.feature_names, len(data.train)) == (names, samples)
+
+
+def test_equal_integers_are_one_class(path):
+    targets = ["1", "+1", "01", "0", "-2"]
+    rows = [[str(n), targets[n % 5]] for n in range(20)]
+    data = load_dataset(written(path, rows, None), test_size=0)
+    assert data.class_names == ("-2", "0", "1")
+    assert data.train.y.bincount().tolist() == [4, 4, 12]
+
+
+def test_compare_reads_a_file_once(path, monkeypatch):
+    calls = []
+    read = load.read_csv
+    monkeypatch.setattr(load, "read_csv", lambda *a, **k: (calls.append(1), read(*a, **k))[1])
+    options = {"budget": 1, "seeds": 2, "tuning": None, "progress": False}
+    networks = {"a": "mlp:3-2", "b": "mlp:3-4-2"}
+    study = ho.compare(networks, written(path), methods=["adam", "sgd"], **options)
+    assert (len(calls), study.failures) == (1, [])
+
+
 def test_quoted_cells_may_contain_separators_and_lines(path):
     path.write_text('a,"the\nkind"\n' + '1,"x, y"\n2,"z"\n' * 5, encoding="utf-8")
     data = load_dataset(path)
@@ -121,6 +157,9 @@ def changed(line, place, cell):
         (ROWS, {"task": "regression"}, DataError, "Line 2 .*'red'"),
         (ROWS, {"task": "ranking"}, UnknownNameError, "task"),
         (ROWS, {"num_samples": 5}, UnknownNameError, "num_samples"),
+        (changed(3, 1, "1e300"), {}, DataError, r"Line 5 .*at most 3\.4e"),
+        (ROWS, {"target": None}, ArgumentTypeError, "`target`"),
+        (ROWS, {"target": True}, ArgumentTypeError, "`target`"),
     ],
 )
 def test_refused(rows, options, error, message, path):
@@ -163,3 +202,9 @@ def test_numbers_are_read_in_double_precision(path):
     written(path, [[repr(v), repr(2 * v)] for v in values.tolist()], ["x", "y"])
     data = load_dataset(path, standardize=False, test_size=0)
     np.testing.assert_array_equal(data.train.x[:, 0].numpy(), values.astype(np.float32))
+
+
+def test_missing_cells_in_the_first_line_are_errors(path):
+    path.write_text("NA,1,a\n2,3,b\n4,5,a\n")
+    with pytest.raises(DataError, match=r"Line 1 .*NA"):
+        load_dataset(path)

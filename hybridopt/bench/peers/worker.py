@@ -54,7 +54,7 @@ def serve(connection: Connection) -> None:
         try:
             name, arguments = pickle.loads(request)  # noqa: S301  # from our own process
             answer = pickle.dumps((getattr(server, name)(*arguments), None))
-        except Exception as error:  # noqa: BLE001  # a peer can fail in any way; the row has the reason
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a peer can fail in any way; the row has the reason
             answer = pickle.dumps((None, (type(error).__name__, str(error))))
         connection.send_bytes(answer)
 
