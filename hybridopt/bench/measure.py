@@ -153,10 +153,8 @@ def _first_call(
 
 def _compare(lane: Lane, twin: Reference, values: np.ndarray, gradient: np.ndarray) -> str:
     """Set the largest deviation so far; return why the result is wrong, or an empty text."""
-    row, found = (
-        lane.row,
-        deviation_from_twin(lane.competitor, lane.problem, twin, values, gradient),
-    )
+    row = lane.row
+    found = deviation_from_twin(lane.competitor, lane.problem, twin, values, gradient)
     row.allowed, row.deviation_unit = found.allowed, found.unit
     row.deviation = max(row.deviation or 0.0, found.size) if math.isfinite(found.size) else None
     return found.reason

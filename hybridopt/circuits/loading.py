@@ -206,9 +206,10 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 def _stored_lines(circuit: QuantumCircuit, source: str) -> str:
     """Return the lines with observables in the metadata of a QPY file of `save_circuit`."""
-    stored = (circuit.metadata or {}).get(OBSERVABLES)
-    if stored is None and OBSERVABLES not in (circuit.metadata or {}):
+    metadata = circuit.metadata or {}
+    if OBSERVABLES not in metadata:
         return ""
+    stored = metadata[OBSERVABLES]
     if not isinstance(stored, list) or not all(isinstance(line, str) for line in stored):
         raise CircuitError(
             f"{source}: the metadata `{OBSERVABLES}` must be a list of lines (got {stored!r:.80})."

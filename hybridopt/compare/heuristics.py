@@ -74,7 +74,7 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
     Args:
         network: Network, function without arguments that makes one, or text such as
             ``"mlp:64-20-10"``.
-        data: Name of a dataset, or samples in a form of `compare`.
+        data: Name of a dataset, path of a CSV file, or samples in a form of `compare`.
 
     Returns:
         Method, reason and references. See `hybridopt.compare.heuristics` for the rules.

@@ -27,6 +27,9 @@ def method_colors(results: Results) -> dict[str, str]:
 def curves_figure(results: Results, *, window: bool = False) -> tuple[Figure, Any]:
     """Plot mean and range of test metric and training loss against steps, seconds and settings."""
     counted = any(run.settings for run in results.runs if run.done)
+    losses = [point.train_loss for run in results.runs for point in run.curve]
+    known = [loss for loss in losses if loss is not None]
+    steep = bool(known) and max(known) > FLAT * min(known) > 0
     kinds = [kind for kind in AXES if kind != "settings" or counted]
     figure, grid = subplots(
         3.5 * len(kinds) + 0.4, 5.1, 2, len(kinds), squeeze=False, window=window
@@ -34,9 +37,7 @@ def curves_figure(results: Results, *, window: bool = False) -> tuple[Figure, An
     for kind, (upper, lower), first in zip(kinds, grid.T, (True, False, False), strict=False):
         _draw(upper, results, kind, "test_metric", f"test {results.label}" if first else "")
         _draw(lower, results, kind, "train_loss", "training loss" if first else "")
-        losses = [point.train_loss for run in results.runs for point in run.curve]
-        known = [loss for loss in losses if loss is not None]
-        if known and max(known) > FLAT * min(known) > 0:
+        if steep:
             lower.set_yscale("log")
     legend(figure, *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure, grid

@@ -84,8 +84,7 @@ def _most_accurate(
         None,
         f"{best} has the best {text}, but the seeds show no significant difference to "
         f"{listed(near)}: for {first} it is {lead} ({level}). More seeds give narrower intervals. "
-        f"Of these methods, {fastest} "
-        f"trains fastest ({seconds[fastest]:.3g} s).",
+        f"Of these methods, {fastest} trains fastest ({seconds[fastest]:.3g} s).",
         decided=False,
         candidates=(best, *near),
         interval=found,

@@ -149,8 +149,8 @@ def check_network(source: Any) -> NetworkSource:
     if not isinstance(source, nn.Module):
         if not callable(source):
             expected = (
-                'a torch.nn.Module, a function that makes one, a text like "mlp:64-20-10", or a '
-                "dict of these by names"
+                'a torch.nn.Module, a function that makes one, or a text like "mlp:64-20-10"; '
+                "`compare` also takes a dict of these by names"
             )
             _validation.instance("network", source, str, expected)
         return cast(NetworkSource, source)

@@ -187,10 +187,9 @@ def _of(method: Method) -> str:
 
 def _by_network(experiment: Experiment, methods: Sequence[Method]) -> dict[str, Experiment]:
     """Return the experiments with the network of the comparison, and of methods with their own."""
-    common = [method for method in methods if method.network is None][:1]
-    special = [method for method in methods if method.network is not None]
-    found = {"": experiment} if common else {}
-    return found | {_of(one): experiment_of(experiment, one) for one in special}
+    return {
+        "" if one.network is None else _of(one): experiment_of(experiment, one) for one in methods
+    }
 
 
 def _executors(experiment: Experiment, methods: Sequence[Method], seed: int) -> dict[str, Any]:

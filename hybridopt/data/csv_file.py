@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from hybridopt import _validation
 from hybridopt._files import read_bytes
@@ -147,7 +148,8 @@ def _position(target: str | int, names: Sequence[str], *, named: bool) -> int:
 
 def _numbers(
     path: os.PathLike[str], rows: Sequence[Row], place: int, names: Sequence[str]
-) -> np.ndarray:
+) -> Float64[np.ndarray, " rows"]:
+    """Return a column of finite numbers."""
     values = np.empty(len(rows))
     for number, (line, cells) in enumerate(rows):
         try:
@@ -165,7 +167,7 @@ def _numbers(
 
 def _classes(
     path: os.PathLike[str], rows: Sequence[Row], place: int, names: Sequence[str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[Int64[np.ndarray, " rows"], tuple[str, ...]]:
     """Return the labels 0, 1, ... and the classes, in the order of numbers or of the alphabet."""
     cells = [row[place] for _, row in rows]
     if not all(cells):

@@ -97,6 +97,16 @@ def test_a_stored_run_belongs_to_its_network(tmp_path, monkeypatch):
     assert made == []
 
 
+def test_an_interruption_names_the_folder(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "make_run", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        quick(output=tmp_path)
+    assert str(tmp_path) in caught.value.__notes__[0]
+
+
 def test_the_random_stream_of_a_network_is_restored():
     network = with_circuit()
     network[1] = ho.CircuitLayer(

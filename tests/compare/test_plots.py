@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hybridopt.compare.plots import differences_figure
+from hybridopt.compare.plots import curves_figure, differences_figure
 from hybridopt.errors import OutputError
 
 from .conftest import METHODS, failed, made_up, run, runs
@@ -33,6 +34,17 @@ def test_the_page_is_complete(study, tmp_path):
     for words in ("speed-up", "best test accuracy"):
         assert words in page
     assert "fewest shots" not in page
+
+
+def test_equal_curves_are_both_seen_and_flat_losses_are_linear():
+    _, grid = curves_figure(made_up([*runs("a", [0.5, 0.6]), *runs("b", [0.5, 0.6])]))
+    first, second = grid[0, 0].get_lines()
+    assert first.get_linewidth() > 2 * second.get_linewidth()  # the later one is above
+    assert {axes.get_yscale() for axes in grid[1]} == {"linear"}  # losses .4 and .5
+    steep = [replace(one, curve=(*one.curve, replace(one.curve[-1], train_loss=0.01)))
+             for one in runs("a", [0.5, 0.6])]  # fmt: skip
+    _, grid = curves_figure(made_up(steep))
+    assert {axes.get_yscale() for axes in grid[1]} == {"log"}
 
 
 def test_a_page_of_failures(tmp_path):

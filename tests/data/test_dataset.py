@@ -103,3 +103,10 @@ def test_shared_scaling_has_one_mean_and_one_scale():
     scaling = Scaling.from_rows(ROWS, shared=True)
     torch.testing.assert_close(scaling.mean, torch.full((3,), ROWS.mean()).double())
     torch.testing.assert_close(scaling.scale, torch.full((3,), ROWS.std()).double())
+
+
+@pytest.mark.wrong_types
+def test_a_pair_is_no_part():
+    pair = torch.rand(3, 2), torch.tensor([0, 1, 0])
+    with pytest.raises(ArgumentTypeError, match=r"`train` must be a Part .*as_dataset"):
+        Dataset("mine", "classification", pair, num_classes=2)

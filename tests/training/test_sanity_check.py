@@ -133,3 +133,17 @@ def test_our_errors_are_not_wrapped():
         check_fit(nn.Linear(3, 3), (X, Y), refusing)
     with pytest.raises(ArgumentError, match=r"4.*3"):
         check_fit(ho.DressedCircuit(4, 3, 2, 1), (X, Y), cross_entropy)
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "advice"),
+    [
+        (nn.Conv2d(1, 2, 3), (torch.rand(6, 8, 8), torch.rand(6, 2)), r"\(samples, 1, height"),
+        (nn.Conv2d(3, 2, 3), (torch.rand(6, 8, 8, 3), torch.rand(6, 2)), r"\(samples, 3, height"),
+        (nn.Linear(4, 2), (torch.zeros(6, 4).byte(), torch.zeros(6).long()), "x / 255"),
+        (nn.Linear(4, 2), (torch.rand(6, 4), torch.rand(6)), r"y\.astype\(int\)"),
+    ],
+)
+def test_the_way_from_images_and_labels_to_their_forms(network, data, advice):
+    with pytest.raises(DataError, match=advice):
+        ho.fit(network, data, epochs=1)
